@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the netleash command and libnetleash.so agree on: names of environment
+ * variables, the private directory, and the shared page of a session. Both carry
+ * the same LEASH_ABI_VERSION or refuse each other.
+ */
+#ifndef LEASH_ABI_H
+#define LEASH_ABI_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define LEASH_VERSION "0.1.0"
+#define LEASH_ABI_VERSION 1u
+
+/* Environment. All of them are ignored in secure mode (AT_SECURE). */
+#define LEASH_ENV_POLICY "NETLEASH_POLICY"	/* policy file, text; made absolute by the shim */
+#define LEASH_ENV_PROJECT "NETLEASH_PROJECT"	/* --project for plain LD_PRELOAD */
+#define LEASH_ENV_IMAGE "NETLEASH_IMAGE"	/* compiled image; set by run, wins over POLICY */
+#define LEASH_ENV_SESSION "NETLEASH_SESSION"	/* session page file of a run */
+#define LEASH_ENV_EVENTS "NETLEASH_EVENTS"	/* file that events are appended to; made absolute */
+#define LEASH_ENV_LOG "NETLEASH_LOG"		/* "quiet": no refusal lines on standard error */
+#define LEASH_ENV_TRACE "NETLEASH_TRACE"	/* areas for developers, see core/trace.h */
+#define LEASH_ENV_TRACE_FILE "NETLEASH_TRACE_FILE"
+
+#define LEASH_SHIM_NAME "libnetleash.so"
+#define LEASH_COMMAND_NAME "netleash"
+
+/*
+ * Hidden subcommand for the shim under plain LD_PRELOAD (hooks.md L6):
+ *	netleash compile-image POLICY-or-"-" PROJECT-or-"-" CACHE
+ * writes to descriptor 3 the image (exit 0), or one line of text without a
+ * newline that says what is wrong and where (exit 101, or 111). It keeps the image in CACHE, an
+ * absolute path in the private directory, or does not where CACHE is "-".
+ * One process compiles at a time: it locks CACHE".lock" (flock) and looks at CACHE again first.
+ */
+#define LEASH_COMPILE_COMMAND "compile-image"
+#define LEASH_COMPILE_FD 3
+
+/*
+ * The private directory: $XDG_RUNTIME_DIR/netleash if XDG_RUNTIME_DIR is set, absolute and
+ * ours; else /run/netleash for root if it can be made; else /tmp/netleash-UID. Mode 0700 (root:
+ * 0711, so that a program that gives up root still reaches its image), owner checked, never a symlink.
+ * In it:	image-DEV-INO-SIZE-MTIME		kept images of plain LD_PRELOAD
+ *		ID/image, ID/session			one run; ID is "PID-RANDOM"; removed at its end
+ */
+#define LEASH_DIR_NAME "netleash"
+
+/*
+ * The session page: a file mapped shared by every process of a run, or anonymous shared
+ * memory of one process and its forks under plain LD_PRELOAD. Fixed size, zero at first,
+ * only atomics; no locks. What is counted here is what `run` tells at the end.
+ */
+#define LEASH_SESSION_MAGIC 0x3153534c54454eull	/* "NETLSS1" */
+#define LEASH_SESSION_HOSTS 1024	/* distinct hosts told apart in the summary; past it: "others" */
+#define LEASH_SESSION_HOST_SIZE 256
+
+struct leash_session_host {
+	_Atomic uint32_t state;		/* 0 free, 1 being written, 2 ready */
+	uint32_t port;
+	char host[LEASH_SESSION_HOST_SIZE];	/* name, or address text */
+	_Atomic uint64_t connections, bytes_sent, bytes_received;
+	_Atomic uint64_t refused[32];	/* by enum leash_reason */
+	_Atomic uint64_t would[32];	/* allowed only by audit or skip_domain_check, by reason */
+	_Atomic uint32_t last_reason;	/* for the hint: reason, rule, entry, near of the last refusal */
+	_Atomic uint32_t last_rule, last_entry, last_near;
+};
+
+struct leash_session {
+	_Atomic uint64_t magic;
+	uint32_t abi_version, size;
+	_Atomic uint32_t background;	/* for the background states: 0 foreground */
+	_Atomic uint32_t processes;	/* processes that carried the shim */
+	_Atomic uint64_t refused_total, connections_total, events_lost;
+	_Atomic uint32_t hosts_full;	/* 1: some hosts are only in "others" (host[0]) */
+	uint32_t pad[13];
+	struct leash_session_host host[LEASH_SESSION_HOSTS];	/* [0] is "others" */
+};
+
+#endif

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+#include <stddef.h>
+#include <string.h>
+
+#include "shim/core/elf.h"
+
+extern const char leash_image_start[] __asm__("__ehdr_start") __attribute__((visibility("hidden")));
+extern const char leash_image_end[] __asm__("_end") __attribute__((visibility("hidden")));
+
+uint32_t leash_elf_hash(const char *name)
+{
+	uint32_t hash = 5381;
+
+	for (; *name; name++)
+		hash = hash * 33 + (uint8_t)*name;
+	return hash;
+}
+
+/* ld.so has relocated the pointers of most objects in place; the vDSO's it leaves alone. */
+static ElfW(Addr) pointer(const struct link_map *map, ElfW(Addr) value)
+{
+	return value < map->l_addr ? map->l_addr + value : value;
+}
+
+bool leash_elf_open(const struct link_map *map, struct leash_elf *ret)
+{
+	struct leash_elf elf = {.base = map->l_addr};
+
+	if (!map->l_ld)
+		return false;
+	for (const ElfW(Dyn) *dyn = map->l_ld; dyn->d_tag != DT_NULL; dyn++) {
+		if (dyn->d_tag == DT_SYMTAB)
+			elf.symtab = (const void *)pointer(map, dyn->d_un.d_ptr);
+		else if (dyn->d_tag == DT_STRTAB)
+			elf.strtab = (const void *)pointer(map, dyn->d_un.d_ptr);
+		else if (dyn->d_tag == DT_GNU_HASH)
+			elf.gnu_hash = (const void *)pointer(map, dyn->d_un.d_ptr);
+		else if (dyn->d_tag == DT_VERSYM)
+			elf.versym = (const void *)pointer(map, dyn->d_un.d_ptr);
+	}
+	if (!elf.symtab || !elf.strtab || !elf.gnu_hash)
+		return false;
+	*ret = elf;
+	return true;
+}
+
+static void *address_of(const struct leash_elf *elf, const ElfW(Sym) *sym)
+{
+	void *address = (void *)(elf->base + sym->st_value);
+
+	if (ELF64_ST_TYPE(sym->st_info) == STT_GNU_IFUNC) {
+		void *(*resolve)(void);
+
+		memcpy(&resolve, &address, sizeof(resolve));
+		return resolve();
+	}
+	return address;
+}
+
+void *leash_elf_find(const struct leash_elf *elf, const char *name, uint32_t hash)
+{
+	const uint32_t bucket_count = elf->gnu_hash[0], first = elf->gnu_hash[1];
+	const uint32_t bloom_size = elf->gnu_hash[2], bloom_shift = elf->gnu_hash[3];
+	const ElfW(Addr) *bloom = (const void *)(elf->gnu_hash + 4);
+	const uint32_t *buckets = (const void *)(bloom + bloom_size);
+	const uint32_t *chain = buckets + bucket_count;
+	const unsigned int bits = 8 * sizeof(ElfW(Addr));
+	const ElfW(Sym) *hidden = NULL;
+	ElfW(Addr) word;
+	uint32_t i;
+
+	if (bucket_count == 0 || bloom_size == 0)
+		return NULL;
+	word = bloom[(hash / bits) % bloom_size];
+	if (!(word >> (hash % bits) & word >> ((hash >> bloom_shift) % bits) & 1))
+		return NULL;
+	i = buckets[hash % bucket_count];
+	if (i < first)
+		return NULL;
+	for (;; i++) {
+		const uint32_t link = chain[i - first];
+		const ElfW(Sym) *sym = &elf->symtab[i];
+
+		if ((link | 1) == (hash | 1) && sym->st_shndx != SHN_UNDEF &&
+		    ELF64_ST_TYPE(sym->st_info) != STT_TLS &&
+		    strcmp(elf->strtab + sym->st_name, name) == 0) {
+			/* The high bit hides a version from unversioned look-ups. */
+			if (!elf->versym || !(elf->versym[i] & 0x8000))
+				return address_of(elf, sym);
+			hidden = sym;
+		}
+		if (link & 1)
+			break;
+	}
+	return hidden ? address_of(elf, hidden) : NULL;
+}
+
+struct link_map *leash_elf_self(void)
+{
+	for (struct link_map *map = _r_debug.r_map; map; map = map->l_next)
+		if (map->l_ld == _DYNAMIC)
+			return map;
+	return NULL;
+}
+
+bool leash_elf_own(const void *address)
+{
+	return (const char *)address >= leash_image_start && (const char *)address < leash_image_end;
+}

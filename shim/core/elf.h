@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Symbols of the objects that are already mapped, found by walking their
+ * DT_GNU_HASH (hooks.md R2, R3). A name that is missing costs no allocation, which
+ * dlsym() cannot say of itself, and dlsym is one of the names looked for.
+ */
+#ifndef LEASH_ELF_H
+#define LEASH_ELF_H
+
+#include <link.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct leash_elf {
+	const ElfW(Sym) *symtab;
+	const char *strtab;
+	const uint32_t *gnu_hash;
+	const ElfW(Half) *versym;	/* NULL: no versions */
+	ElfW(Addr) base;
+};
+
+uint32_t leash_elf_hash(const char *name);
+
+/** leash_elf_open() - Tables of a mapped object. Return: false if it has no DT_GNU_HASH */
+bool leash_elf_open(const struct link_map *map, struct leash_elf *ret);
+
+/**
+ * leash_elf_find() - A function or object that it defines
+ * The default version if there is one, else a hidden one (compatibility symbols).
+ * Return: address, or NULL
+ */
+void *leash_elf_find(const struct leash_elf *elf, const char *name, uint32_t hash);
+
+/** leash_elf_self() - Our own entry in ld.so's list, or NULL */
+struct link_map *leash_elf_self(void);
+
+/** leash_elf_contains() - Is the address inside our own object? */
+bool leash_elf_own(const void *address);
+
+#endif

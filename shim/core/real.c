@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdarg.h>
+#include <string.h>
+
+#include "shim/core/elf.h"
+#include "shim/core/init.h"
+#include "shim/core/real.h"
+
+/* The trampolines of hooks.md L2: a constructor that ran before ours lands here. */
+#define HOOK(family, ret, name, params, args)                                                      \
+	static ret early_##name params                                                             \
+	{                                                                                          \
+		leash_init();                                                                      \
+		return leash_real.name args;                                                       \
+	}
+#define NEWER(family, ret, name, params, args) HOOK(family, ret, name, params, args)
+#define ALIAS(name, of)
+#define STUB(name, how)
+#define SKIP(name, why)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+#pragma GCC diagnostic ignored "-Wpedantic"
+/* closefrom() is the one hook without a result */
+#include "shim/hooks.def"
+#pragma GCC diagnostic pop
+#undef HOOK
+#undef NEWER
+
+static int early_fcntl(int fd, int cmd, ...)
+{
+	va_list args;
+	long arg;
+
+	va_start(args, cmd);
+	arg = va_arg(args, long);
+	va_end(args);
+	leash_init();
+	return leash_real.fcntl(fd, cmd, arg);
+}
+
+struct leash_real leash_real = {
+#define HOOK(family, ret, name, params, args) .name = early_##name,
+#define NEWER(family, ret, name, params, args) .name = early_##name,
+#include "shim/hooks.def"
+#undef HOOK
+#undef NEWER
+	.fcntl = early_fcntl,
+};
+
+void *(*leash_real_dlsym)(void *, const char *);
+void *(*leash_real_dlvsym)(void *, const char *, const char *);
+void *(*leash_real_dlopen)(const char *, int);
+void *(*leash_real_dlmopen)(long, const char *, int);
+long (*leash_real_syscall)(long, ...);
+
+/* What a NEWER name answers where this glibc has none. */
+static long missing(void)
+{
+	errno = ENOSYS;
+	return -1;
+}
+
+/* Names live in one block without pointers: 150 relocations fewer at every start. */
+static const char names[] =
+#define HOOK(family, ret, name, params, args) #name "\0"
+#define NEWER(family, ret, name, params, args) #name "\0"
+#include "shim/hooks.def"
+#undef HOOK
+#undef NEWER
+	;
+static const uint16_t offsets[] = {
+#define HOOK(family, ret, name, params, args) offsetof(struct leash_real, name),
+#define NEWER(family, ret, name, params, args) offsetof(struct leash_real, name) | 1,
+#include "shim/hooks.def"
+#undef HOOK
+#undef NEWER
+};
+
+#define SEARCHED_MAX 64		/* objects behind us that are looked at for an interposer or libc */
+
+/*
+ * RTLD_NEXT by hand: the objects behind ours, in ld.so's order, which is the order of the
+ * global scope for everything that was there at start. Another preload behind us is called, not
+ * skipped (hooks.md R4); nothing after libc can define what libc defines first.
+ */
+static size_t objects_behind(struct leash_elf elf[static SEARCHED_MAX])
+{
+	const struct link_map *self = leash_elf_self();
+	size_t count = 0;
+
+	for (const struct link_map *map = self ? self->l_next : NULL; map && count < SEARCHED_MAX;
+	     map = map->l_next)
+		if (leash_elf_open(map, &elf[count]))
+			count++;
+	return count;
+}
+
+static void *find(const struct leash_elf *elf, size_t count, const char *name)
+{
+	const uint32_t hash = leash_elf_hash(name);
+
+	for (size_t i = 0; i < count; i++) {
+		void *address = leash_elf_find(&elf[i], name, hash);
+
+		/* Found in ourselves: a list that is not what it says (hooks.md R4). */
+		if (address)
+			return leash_elf_own(address) ? NULL : address;
+	}
+	return NULL;
+}
+
+int leash_real_bind(const char **ret_missing)
+{
+	/* Filled with the same values by everybody who gets here, so two threads do no harm. */
+	static struct leash_elf elf[SEARCHED_MAX];
+	const size_t count = objects_behind(elf);
+	const char *name = names;
+	const struct {
+		const char *name;
+		void *slot;
+	} stubs[] = {
+		{"fcntl", &leash_real.fcntl},	  {"dlsym", &leash_real_dlsym},
+		{"dlvsym", &leash_real_dlvsym},	  {"dlopen", &leash_real_dlopen},
+		{"dlmopen", &leash_real_dlmopen}, {"syscall", &leash_real_syscall},
+	};
+	long (*none)(void) = missing;
+	void *address;
+	int ret = 0;
+
+	for (size_t i = 0; i < sizeof(offsets) / sizeof(*offsets); i++) {
+		address = find(elf, count, name);
+		if (!address) {
+			memcpy(&address, &none, sizeof(address));
+			if (!(offsets[i] & 1) && ret == 0) {
+				*ret_missing = name;
+				ret = -ENOENT;
+			}
+		}
+		memcpy((char *)&leash_real + (offsets[i] & ~1), &address, sizeof(address));
+		name += strlen(name) + 1;
+	}
+	for (size_t i = 0; i < sizeof(stubs) / sizeof(*stubs); i++) {
+		address = find(elf, count, stubs[i].name);
+		if (!address) {
+			memcpy(&address, &none, sizeof(address));
+			if (ret == 0) {
+				*ret_missing = stubs[i].name;
+				ret = -ENOENT;
+			}
+		}
+		memcpy(stubs[i].slot, &address, sizeof(address));
+	}
+	return ret;
+}
+
+void *leash_real_hook_named(const char *name)
+{
+	const struct link_map *self = leash_elf_self();
+	struct leash_elf elf;
+
+	/* Our own export table knows every hook, aliases and stubs included. */
+	if (!self || !leash_elf_open(self, &elf))
+		return NULL;
+	return leash_elf_find(&elf, name, leash_elf_hash(name));
+}
+
+void *leash_real_hook_of(const void *address, const char *looked_up)
+{
+	static struct leash_elf elf[SEARCHED_MAX];
+	const char *name = names;
+
+	if (!address)
+		return NULL;
+	for (size_t i = 0; i < sizeof(offsets) / sizeof(*offsets); i++) {
+		const void *real;
+
+		memcpy(&real, (char *)&leash_real + (offsets[i] & ~1), sizeof(real));
+		if (real == address)
+			return leash_real_hook_named(name);
+		name += strlen(name) + 1;
+	}
+	/* Stubs and names without a slot: what the look-up found is what we stand in front of. */
+	if (find(elf, objects_behind(elf), looked_up) == address)
+		return leash_real_hook_named(looked_up);
+	return NULL;
+}

@@ -67,6 +67,31 @@ struct leash_session_host {
 	_Atomic uint32_t last_rule, last_entry, last_near;
 };
 
+/*
+ * Names that were resolved to an address (policy 2): shared, so that a child that was handed
+ * an address or a connection is judged by the names its parent resolved. conn/names.c alone
+ * reads and writes it; see there for how it works without locks.
+ */
+#define LEASH_NAMES_MAX 16384		/* pairs of address and name; past it the oldest nearby goes */
+#define LEASH_NAMES_STRINGS 8192	/* distinct names; past it nothing new is learnt */
+#define LEASH_NAMES_ARENA (512u << 10)	/* bytes of names */
+
+struct leash_name_pair {
+	_Atomic uint32_t seq;		/* 0 free, odd being written, even ready */
+	_Atomic uint32_t name;		/* offset in the arena */
+	_Atomic uint64_t addr[2];
+	_Atomic uint32_t family_scope[2];
+	_Atomic int64_t learnt_ns;
+};
+
+struct leash_names {
+	_Atomic uint32_t arena_len;
+	_Atomic uint32_t full;		/* 1: something could not be learnt */
+	_Atomic uint32_t string[LEASH_NAMES_STRINGS];	/* arena offset + 1, by hash of the name */
+	struct leash_name_pair pair[LEASH_NAMES_MAX];	/* by hash of the address */
+	char arena[LEASH_NAMES_ARENA];
+};
+
 struct leash_session {
 	_Atomic uint64_t magic;
 	uint32_t abi_version, size;
@@ -76,6 +101,7 @@ struct leash_session {
 	_Atomic uint32_t hosts_full;	/* 1: some hosts are only in "others" (host[0]) */
 	uint32_t pad[13];
 	struct leash_session_host host[LEASH_SESSION_HOSTS];	/* [0] is "others" */
+	struct leash_names names;
 };
 
 #endif

@@ -37,15 +37,18 @@ struct leash_draft {
 	size_t distrust_count;
 	const char *const *extra_ca;
 	size_t extra_ca_count;
+	const uint16_t *loopback_ports;	/* loopback.allow_ports, unless settings.loopback_any */
+	size_t loopback_port_count;
 };
 
 /**
  * leash_build() - Make an image
  * @ret_image:	malloc()ed; the caller frees it
  *
- * 100,000 entries take well under 100 ms.
+ * Any string of the draft may be NULL, which is "". What is returned has passed
+ * leash_image_open() and leash_image_verify(). 100,000 entries take well under 100 ms.
  * Return: 0, -ENOMEM, -E2BIG (over LEASH_IMAGE_MAX), -EINVAL (a draft that check.c should
- *	   have refused: a name not in normal form, a list out of range)
+ *	   have refused: a name not in normal form, a list or a setting out of range)
  */
 int leash_build(const struct leash_draft *draft, void **ret_image, size_t *ret_len);
 

@@ -32,6 +32,7 @@ struct leash_compile_options {
 	int audit;		/* --audit: 1 on; -1: what the file says */
 	const char *profile;	/* --profile, or NULL: wins over the file */
 	const char *platform;	/* --platform, or NULL: wins over the file */
+	bool lint;		/* warn of what takes time to find as well (netleash check) */
 };
 
 struct leash_compiled {

@@ -10,7 +10,6 @@
  *
  * FREE		Slot unused.
  * CLAIMED	Being filled in by one thread; nobody else looks inside.
- * DIALLING	connect() may be in flight; nothing was sent. Its outcome moves it on.
  * SNIFFING	Connected, or connecting, under a verdict that depends on the first bytes: each
  *		call out is copied, looked at, and only then sent.
  * OPEN		Judged. Nothing is looked at any more, bytes are counted.
@@ -48,7 +47,7 @@ int leash_conn_refuse_call(const char *call);
 
 /* ------------------------------------------------------------------------- bytes (io.c) */
 /* The flag byte of @fd is not 0 when these are called; hooks test that first. */
-ssize_t leash_conn_send(int fd, const void *buf, size_t len, int flags, const char *call);
+ssize_t leash_conn_send(int fd, const void *buf, size_t len, int flags);
 ssize_t leash_conn_sendto(int fd, const void *buf, size_t len, int flags,
 			  const struct sockaddr *addr, socklen_t addr_len);
 ssize_t leash_conn_sendmsg(int fd, const struct msghdr *msg, int flags);
@@ -83,11 +82,11 @@ void leash_conn_closefrom(int first);
  * A name is judged before anything leaves, and its answer is remembered before the
  * program sees it.
  */
+#define LEASH_LOOKUP_NAME_MAX 512	/* a name with its search domain; more is no host name */
 struct leash_lookup {
 	char name[256];		/* what to pass to libc in place of the program's spelling */
 	char judged[256];	/* normal form that was judged; "" if it is no name */
 	bool is_name;		/* false: an address, NULL or empty: libc may have it as it is */
-	bool listed;
 };
 /** leash_conn_ask_name() - May this be looked up? Return: 0, -EACCES (refused, said),
  *  -EINVAL (no host name: EAI_NONAME) */
@@ -100,19 +99,29 @@ bool leash_conn_ask_reverse(int family, const void *addr, const char *call);
 /** leash_conn_ask_type() - A res_query(): name and record type, both judged */
 int leash_conn_ask_type(const char *name, int type, const char *call, struct leash_lookup *ret);
 /** leash_conn_ask_message() - A res_send(): the question inside a packet, judged.
- *  @state: the caller's resolver state or NULL; its servers must be the system's */
+ *  Return: 0, -EACCES */
 int leash_conn_ask_message(const void *msg, size_t len, const char *call,
 			   struct leash_lookup *ret);
 void leash_conn_learn_message(const struct leash_lookup *lookup, const void *msg, size_t len);
+/** leash_conn_state_servers() - Does a resolver state name the system's servers only? */
+bool leash_conn_state_servers(const struct __res_state *state);
+/** leash_conn_refuse_servers() - The refusal of other servers, said. Return: -EACCES, 0 under audit */
+int leash_conn_refuse_servers(const char *call);
+/** leash_conn_ask_network() - May the networks database be asked? It reaches DNS only where
+ *  nsswitch.conf says so; then a name must be listed. @name: NULL for a question by number */
+bool leash_conn_ask_network(const char *name, const char *call);
 /** leash_conn_name_server() - Is this one of the configured name servers? */
 bool leash_conn_name_server(const struct sockaddr *addr);
 
 /* ------------------------------------------------------------------- processes (exec.c) */
 /**
  * leash_conn_may_exec() - Can this program carry the leash?
+ * @ret_runtime:	Set on 0: what the child needs in front of us in LD_PRELOAD (hooks.md P3), or ""
  * As leash_carry_check(). Return: 0, or -EACCES with one line that says why not. Errors of
  * the file itself answer 0: exec says them better.
  */
 int leash_conn_may_exec(int dirfd, const char *path, int flags, char *ret_runtime, size_t size);
+/** leash_conn_may_search() - The same for the program that execvpe() will find in PATH */
+int leash_conn_may_search(const char *file, char *ret_runtime, size_t size);
 
 #endif

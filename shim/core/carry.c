@@ -8,15 +8,14 @@
  * defence against a program that wants out (the seal is), but it is a clear
  * word to everybody who merely starts the wrong thing.
  */
-#include "carry.h"
-
 #include <elf.h>
 #include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
-#include "sys.h"
+#include "shim/core/carry.h"
+#include "shim/core/sys.h"
 
 #if defined(__x86_64__)
 #define OUR_MACHINE EM_X86_64
@@ -112,11 +111,15 @@ static int open_again(int fd)
 {
 	char path[sizeof("/proc/self/fd/") + 12] = "/proc/self/fd/";
 	size_t len = sizeof("/proc/self/fd/") - 1;
+	int again;
 
 	if (fd < 0)
 		return -EBADF;
 	path[len + put_decimal(path + len, (unsigned int)fd)] = '\0';
-	return leash_sys_open(path, O_RDONLY | O_NOCTTY | O_NONBLOCK, 0);
+	again = leash_sys_open(path, O_RDONLY | O_NOCTTY | O_NONBLOCK, 0);
+	if (again == -ENOENT || again == -ENOTDIR)	/* no /proc: good enough if it is readable */
+		return (int)LEASH_SYS(SYS_fcntl, fd, F_DUPFD_CLOEXEC, 0);
+	return again;
 }
 
 /* May it be executed at all? By the effective ids, as exec asks. */
@@ -286,8 +289,9 @@ static enum leash_carry check_interp(const struct elf *elf, struct leash_carry_i
 
 /*
  * Will ld.so see AT_SECURE? The kernel sets it when the new effective ids differ from
- * the *old real* ones (so also for a plain program started by a process whose ids
- * differ), or when a user other than root gets capabilities from the file. The
+ * the real ones (so also for a plain program started by a process whose ids differ),
+ * newer kernels when they merely change, and when a user other than root gets
+ * capabilities from the file. The
  * effective bit of file capabilities does it even under no_new_privs (seen on 6.18:
  * the capabilities are withheld, LD_PRELOAD is dropped all the same).
  */
@@ -308,11 +312,8 @@ static bool is_secure(int fd, const struct stat *st, bool no_new_privs)
 	}
 	if (no_new_privs)
 		setuid = setgid = false;
-	if (setuid)
-		euid = st->st_uid;
-	if (setgid)
-		egid = st->st_gid;
-	return euid != uid || egid != gid || caps;
+	return euid != uid || egid != gid || caps || (setuid && st->st_uid != uid) ||
+	       (setgid && st->st_gid != gid);
 }
 
 /* Where in the file is what will be at this address? */
@@ -352,7 +353,7 @@ static bool is_runtime(const char *soname)
 	return false;
 }
 
-/* One walk over .dynamic: calls for each DT_NEEDED, or looks for DT_STRTAB */
+/* Address of the string table; 0 if there is none */
 static Elf64_Addr find_strtab(const struct elf *elf)
 {
 	Elf64_Dyn chunk[DYN_CHUNK];

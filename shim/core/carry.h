@@ -37,7 +37,8 @@ struct leash_carry_info {
  * @dirfd:	As for execveat(); AT_FDCWD for a plain path
  * @path:	Program; "" with AT_EMPTY_PATH in @flags looks at @dirfd itself
  * @flags:	AT_EMPTY_PATH or 0
- * @no_new_privs:	The process has it set: set-uid bits mean nothing, LD_PRELOAD stays
+ * @no_new_privs:	The process has it set: set-uid and set-gid bits mean nothing, LD_PRELOAD
+ *		stays. File capabilities make ld.so secure even then, unless for root
  *
  * "#!" chains are followed, as the kernel does it (5 at most). "This glibc's interpreter" is
  * the one this machine's ABI names (/lib64/ld-linux-x86-64.so.2, /lib/ld-linux-aarch64.so.1),

@@ -10,7 +10,7 @@
 
 struct leash_env leash_env = {
 	.preload = "", .policy = "", .project = "", .image = "", .session = "", .events = "",
-	.trace = "", .trace_file = "",
+	.trace = "", .trace_file = "", .runtime_dir = "",
 };
 
 /* Six paths of PATH_MAX would be 24 KiB; pages that are not touched cost nothing. */
@@ -65,8 +65,20 @@ static bool put_path(const char *path)
 	return put(path, strlen(path)) != NULL;
 }
 
+#define RUNTIME_DIR "XDG_RUNTIME_DIR="
+
 static void take(const char *entry)
 {
+	if (strncmp(entry, RUNTIME_DIR, strlen(RUNTIME_DIR)) == 0) {
+		const char *dir = entry + strlen(RUNTIME_DIR);
+		const char *start = store + store_len;
+
+		if (dir[0] == '/' && !leash_env.runtime_dir[0] && put(dir, strlen(dir))) {
+			store_len++;
+			leash_env.runtime_dir = start;
+		}
+		return;
+	}
 	for (size_t i = 0; i < LEASH_ENV_COUNT; i++) {
 		const size_t name_len = strlen(known[i].name);
 		const char *start = store + store_len;
@@ -109,8 +121,7 @@ static void read_proc(void)
 	leash_sys_close(fd);
 	block[len] = '\0';
 	for (const char *at = block; at < block + len; at += strlen(at) + 1)
-		if (strncmp(at, "NETLEASH_", 9) == 0)
-			take(at);
+		take(at);
 }
 
 void leash_env_read(char *const *envp)
@@ -133,6 +144,6 @@ void leash_env_read(char *const *envp)
 		return;
 	}
 	for (; *envp; envp++)
-		if ((*envp)[0] == 'N' && strncmp(*envp, "NETLEASH_", 9) == 0)
+		if ((*envp)[0] == 'N' || (*envp)[0] == 'X')
 			take(*envp);
 }

@@ -17,6 +17,7 @@ struct leash_env {
 	bool quiet;		/* NETLEASH_LOG=quiet */
 	const char *preload;	/* our object, absolute: what children must have in LD_PRELOAD; "" unknown */
 	const char *policy, *project, *image, *session, *events, *trace, *trace_file;	/* "" if unset */
+	const char *runtime_dir;	/* XDG_RUNTIME_DIR if absolute, else "" */
 	/* "NAME=value", absolute paths, for every variable above that was set, then NULL. What a
 	 * child gets instead of any NETLEASH_* that its parent passes (hooks.md X1). */
 	const char *entries[LEASH_ENV_COUNT + 1];

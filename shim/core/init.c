@@ -8,6 +8,7 @@
 #include "shim/core/log.h"
 #include "shim/core/real.h"
 #include "shim/core/sys.h"
+#include "shim/core/trace.h"
 
 _Atomic int leash_init_state = LEASH_RAW;
 static _Atomic pid_t busy_tid;
@@ -32,6 +33,7 @@ static enum leash_init_state initialise(char *const *envp)
 	atomic_store(&busy_tid, (pid_t)LEASH_SYS(SYS_gettid));
 	leash_env_read(envp);
 	leash_log_init();
+	leash_trace_init();
 	leash_fd_inherited();
 	if (bound < 0 || leash_env.overflow) {
 		size_t len = 0;

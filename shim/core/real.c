@@ -76,6 +76,16 @@ static const uint16_t offsets[] = {
 #undef NEWER
 };
 
+/* Bound like the rest, but no HOOK(): variadic, or reached by a jump */
+static const struct {
+	const char *name;
+	void *slot;
+} stubs[] = {
+	{"fcntl", &leash_real.fcntl},	  {"dlsym", &leash_real_dlsym},
+	{"dlvsym", &leash_real_dlvsym},	  {"dlopen", &leash_real_dlopen},
+	{"dlmopen", &leash_real_dlmopen}, {"syscall", &leash_real_syscall},
+};
+
 #define SEARCHED_MAX 64		/* objects behind us that are looked at for an interposer or libc */
 
 /*
@@ -115,14 +125,6 @@ int leash_real_bind(const char **ret_missing)
 	static struct leash_elf elf[SEARCHED_MAX];
 	const size_t count = objects_behind(elf);
 	const char *name = names;
-	const struct {
-		const char *name;
-		void *slot;
-	} stubs[] = {
-		{"fcntl", &leash_real.fcntl},	  {"dlsym", &leash_real_dlsym},
-		{"dlvsym", &leash_real_dlvsym},	  {"dlopen", &leash_real_dlopen},
-		{"dlmopen", &leash_real_dlmopen}, {"syscall", &leash_real_syscall},
-	};
 	long (*none)(void) = missing;
 	void *address;
 	int ret = 0;
@@ -164,10 +166,10 @@ void *leash_real_hook_named(const char *name)
 	return leash_elf_find(&elf, name, leash_elf_hash(name));
 }
 
-void *leash_real_hook_of(const void *address, const char *looked_up)
+void *leash_real_hook_of(const void *address)
 {
-	static struct leash_elf elf[SEARCHED_MAX];
 	const char *name = names;
+	void *stub;
 
 	if (!address)
 		return NULL;
@@ -179,8 +181,10 @@ void *leash_real_hook_of(const void *address, const char *looked_up)
 			return leash_real_hook_named(name);
 		name += strlen(name) + 1;
 	}
-	/* Stubs and names without a slot: what the look-up found is what we stand in front of. */
-	if (find(elf, objects_behind(elf), looked_up) == address)
-		return leash_real_hook_named(looked_up);
+	for (size_t i = 0; i < sizeof(stubs) / sizeof(*stubs); i++) {
+		memcpy(&stub, stubs[i].slot, sizeof(stub));
+		if (stub == address)
+			return leash_real_hook_named(stubs[i].name);
+	}
 	return NULL;
 }

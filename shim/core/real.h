@@ -68,12 +68,12 @@ int leash_real_bind(const char **ret_missing);
 /**
  * leash_real_hook_of() - The hook that stands in front of what a look-up found
  * @address:	What the real look-up found; aliases share an address
- * @looked_up:	The name that was looked up
  *
- * By address, never by name alone: a plug-in may export its own connect().
+ * By address, never by name: a plug-in may export its own connect(). Knows what the
+ * table and the stubs above call, no other node and no second libc.
  * Return: the hook, or NULL
  */
-void *leash_real_hook_of(const void *address, const char *looked_up);
+void *leash_real_hook_of(const void *address);
 
 /** leash_real_hook_named() - The hook of that name, or NULL */
 void *leash_real_hook_named(const char *name);

@@ -278,10 +278,8 @@ static int read_versions(struct stream *s, size_t left, struct leash_tls_hello *
 	rc = open_rest(s, left, 1, &list);
 	if (rc < 0)
 		return rc;
-	if (list % 2)
-		return -EBADMSG;
 	while (list) {
-		rc = take_uint(s, &list, 2, &version);
+		rc = take_uint(s, &list, 2, &version);		/* one odd byte is no version */
 		if (rc < 0)
 			return rc;
 		if (!out || is_grease(version) ||

@@ -1,0 +1,99 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# Run each fuzzer for a short time; ends with "N passed, N failed".
+#
+#	fuzz-smoke.sh DIR	DIR: where the fuzzers are, build/fuzz
+#
+# FUZZ_SECONDS for each (10). The corpus is made here from tests/data and the examples, and
+# thrown away; inputs that once crashed (tests/fuzz/regress/TARGET-*) go in first. What crashes
+# is kept in FUZZ_ARTIFACTS (DIR/crashes).
+set -eu
+export LC_ALL=C
+
+[ $# -eq 1 ] || { echo "usage: fuzz-smoke.sh DIR" >&2; exit 2; }
+dir=$(cd "$1" && pwd)
+cd "$(dirname "$0")/.."
+seconds=${FUZZ_SECONDS:-10}
+artifacts=${FUZZ_ARTIFACTS:-$dir/crashes}
+mkdir -p "$artifacts"
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+
+# $1 is the target, its corpus goes to $2
+seeds() {
+	local header='\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00' answer='\x12\x34\x81\x80\x00\x01\x00'
+	local question='\x01a\x07example\x00\x00\x01\x00\x01'
+
+	case $1 in
+	fuzz_tls_hello)
+		cp tests/data/tls/*.bin "$2"
+		printf 'GET / HTTP/1.1\r\nHost: a.example\r\n\r\n' > "$2/http"
+		printf '\x80\x2e\x01\x03\x01\x00\x15\x00\x00\x00\x10' > "$2/sslv2"
+		;;
+	fuzz_dns)
+		# shellcheck disable=SC2059
+		{
+			printf "$header\x00$question" > "$2/query"
+			printf "$header\x01$question\x00\x00\x29\x04\xd0\x00\x00\x00\x00\x00\x00" > "$2/edns"
+			printf "$answer\x01\x00\x00\x00\x00$question\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\xc0\x00\x02\x01" > "$2/answer"
+			printf "$answer\x02\x00\x00\x00\x00$question\xc0\x0c\x00\x05\x00\x01\x00\x00\x00\x3c\x00\x04\x01b\xc0\x0e\x01b\xc0\x0e\x00\x1c\x00\x01\x00\x00\x00\x3c\x00\x10\x20\x01\x0d\xb8\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01" > "$2/cname"
+		}
+		printf '1.2.0.192.in-addr.arpa' > "$2/reverse4"
+		printf '1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa' > "$2/reverse6"
+		;;
+	fuzz_event_line)
+		{
+			head -c 40 /dev/zero
+			printf '/usr/bin/x\0request\0connect\0b.example\x00192.0.2.1\0tcp\0plaintext\0a\\b"c\0-\0\xc3\xa4\xe2\x80\xa8\0sni\0\xff\x01'
+		} > "$2/texts"
+		;;
+	fuzz_policy)
+		find policy tests/data -name '*.cfg' -size -16k -exec sh -c \
+			'for f; do cp "$f" "$0/$(echo "$f" | tr / -)"; done' "$2" {} +
+		printf 'domains: { request = [ "https://a.example", "b.example:8443" ]; };\n' > "$2/small"
+		;;
+	esac
+	# One at least, or the first input is empty and the fuzzer has nothing to begin with.
+	[ -n "$(ls -A "$2")" ] || printf '\0' > "$2/zero"
+}
+
+max_len() {
+	case $1 in
+	fuzz_tls_hello | fuzz_event_line) echo 4096 ;;
+	fuzz_dns) echo 1024 ;;
+	*) echo 16384 ;;
+	esac
+}
+
+passed=0
+failed=0
+for binary in "$dir"/fuzz_*; do
+	if [ ! -f "$binary" ] || [ ! -x "$binary" ]; then
+		continue
+	fi
+	name=$(basename "$binary")
+	mkdir -p "$tmp/$name.seeds" "$tmp/$name.corpus"
+	seeds "$name" "$tmp/$name.seeds"
+	for file in tests/fuzz/regress/"$name"-*; do
+		[ -e "$file" ] && cp "$file" "$tmp/$name.seeds/"
+	done
+	args=(-max_total_time="$seconds" -max_len="$(max_len "$name")" -timeout=10 -rss_limit_mb=1024
+		-print_final_stats=1 -artifact_prefix="$artifacts/$name-")
+	[ -e "tests/fuzz/$name.dict" ] && args+=(-dict="tests/fuzz/$name.dict")
+	rc=0
+	timeout -k 5 $((seconds + 60)) "$binary" "${args[@]}" "$tmp/$name.corpus" "$tmp/$name.seeds" \
+		> "$tmp/$name.log" 2>&1 || rc=$?
+	runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$tmp/$name.log" | tail -n 1)
+	if [ "$rc" -eq 0 ] && [ "${runs:-0}" -gt 0 ]; then
+		echo "$name: passed, $runs inputs"
+		passed=$((passed + 1))
+		continue
+	fi
+	failed=$((failed + 1))
+	echo "$name: FAILED, exit status $rc"
+	tail -n 40 "$tmp/$name.log" | sed 's/^/    /'
+	sed -n "s/.*Test unit written to /$name: input kept in /p" "$tmp/$name.log"
+done
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

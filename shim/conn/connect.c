@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT */
+/* connect(): the address is copied, judged, and only then passed down (hooks.md 3.1). */
+#include <linux/tcp.h>	/* the whole of struct tcp_info; netinet/tcp.h stops in 2007 */
+#include <string.h>
+
+#include "shim/conn/inner.h"
+#include "shim/core/probe.h"
+#include "shim/core/sys.h"
+
+int leash_copy_addr(union leash_sockaddr *ret, const struct sockaddr *addr, socklen_t len)
+{
+	if (len > sizeof(*ret) || len < sizeof(sa_family_t))
+		return -EINVAL;
+	if (!leash_probe(addr, len))
+		return -EFAULT;
+	memset(ret, 0, sizeof(*ret));
+	memcpy(ret, addr, len);
+	return 0;
+}
+
+uint8_t leash_conn_flags(int fd)
+{
+	uint8_t flags = leash_fd_get(fd);
+
+	if (flags == 0) {
+		flags = leash_fd_probe(fd);
+		if (flags) {
+			flags |= LEASH_FD_JUDGE;
+			leash_fd_set(fd, flags);
+		}
+	}
+	return flags & LEASH_FD_NONE ? 0 : flags;
+}
+
+void leash_conn_opened(struct leash_conn *conn, int fd)
+{
+	leash_registry_set_state(conn, LEASH_CONN_OPEN);
+	leash_fd_set(fd, leash_fd_get(fd) & (uint8_t)~LEASH_FD_JUDGE);
+}
+
+#define STATE_CLOSE 7	/* TCP_CLOSE of the kernel's tcp_states.h */
+
+/* Is the socket in no connection, so that connect() may start one? */
+static bool is_closed(int fd)
+{
+	struct tcp_info info;
+	socklen_t len = sizeof(info);
+
+	memset(&info, 0, sizeof(info));
+	if (LEASH_SYS(SYS_getsockopt, fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
+		return true;
+	return info.tcpi_state == STATE_CLOSE;
+}
+
+/* Put what was admitted into a slot. Return: NULL if the table is full, said */
+static struct leash_conn *record(int fd, uint8_t flags, uint64_t cookie,
+				 struct leash_gate *gate, bool dns)
+{
+	struct leash_conn *conn = leash_registry_claim(fd, cookie);
+	enum leash_conn_state state = LEASH_CONN_OPEN;
+
+	if (!conn) {
+		struct leash_verdict full = leash_policy_none();
+
+		full.reason = LEASH_WHY_RESOURCE;
+		leash_gate_judge(gate, full);
+		leash_gate_settle(gate);
+		return NULL;
+	}
+	memcpy(conn->addr, &gate->peer.addr, sizeof(conn->addr));
+	conn->port = gate->peer.port;
+	conn->stream = (flags & LEASH_FD_STREAM) != 0;
+	conn->pass = gate->verdict.pass;
+	conn->mute = gate->verdict.action == LEASH_MUTE;
+	if (dns)
+		state = LEASH_CONN_DNS;
+	else if (!conn->stream)
+		state = LEASH_CONN_DATAGRAM;
+	else if (gate->verdict.action == LEASH_SNIFF)
+		state = LEASH_CONN_SNIFFING;
+	/* Before the real call, which may block or be overtaken by another thread's send. */
+	leash_registry_set_state(conn, state);
+	flags &= (uint8_t)~LEASH_FD_JUDGE;
+	leash_fd_set(fd, state == LEASH_CONN_OPEN ? flags : flags | LEASH_FD_JUDGE);
+	return conn;
+}
+
+static void forget(int fd, uint8_t flags)
+{
+	leash_registry_detach(fd);
+	leash_fd_set(fd, flags | LEASH_FD_JUDGE);
+}
+
+/* Under audit nothing is looked at: a verdict that is only "would" opens the connection. */
+static int judge(struct leash_gate *gate, const char *call, uint8_t flags,
+		 const struct leash_addr *addr, uint16_t port, bool dns)
+{
+	const enum leash_transport transport = flags & LEASH_FD_STREAM ? LEASH_TCP : LEASH_UDP;
+
+	if (dns) {
+		/* A configured server is meant by its address, before the loopback rule; each question
+		 * is judged instead. */
+		leash_gate_local(gate, call, transport, addr, port);
+		gate->verdict.action = gate->image ? LEASH_ALLOW : LEASH_DENY;
+		if (gate->image)
+			gate->verdict.reason = LEASH_WHY_NONE;
+		gate->verdict.rule = LEASH_RULE_DNS;
+	} else {
+		leash_gate_peer(gate, call, transport, addr, port, false);
+	}
+	return leash_gate_settle(gate);
+}
+
+static int connect_inet(int fd, const union leash_sockaddr *addr, socklen_t len)
+{
+	uint8_t flags = leash_conn_flags(fd);
+	const uint64_t cookie = flags ? leash_fd_cookie(fd) : 0;
+	struct leash_conn *conn = leash_registry_of(fd);
+	struct leash_addr to;
+	struct leash_gate gate;
+	uint16_t port;
+	bool dns;
+	long ret;
+
+	if (!cookie) {
+		leash_registry_detach(fd);
+		leash_fd_set(fd, 0);
+		return (int)LEASH_REAL(connect, fd, &addr->sa, len);
+	}
+	if (conn && conn->cookie != cookie)
+		conn = NULL;		/* another socket had this number */
+	if (addr->sa.sa_family == AF_UNSPEC) {
+		/* Disconnects; what comes next is judged anew (hooks.md 1.4: the cookie stays). */
+		ret = LEASH_REAL(connect, fd, &addr->sa, len);
+		if (ret == 0)
+			forget(fd, flags);
+		return (int)ret;
+	}
+	if (!leash_gate_addr(&addr->sa, len, &to, &port))
+		return (int)LEASH_REAL(connect, fd, &addr->sa, len);	/* EINVAL, EAFNOSUPPORT */
+	if (conn && conn->stream && leash_registry_state(conn) != LEASH_CONN_DENIED) {
+		struct leash_addr was;
+
+		/* Asking how it went, or EISCONN; neither is a new connection. */
+		leash_conn_addr(conn, &was);
+		if ((leash_addr_equal(&was, &to) && conn->port == port) || !is_closed(fd)) {
+			ret = LEASH_REAL(connect, fd, &addr->sa, len);
+			return (int)ret;
+		}
+	}
+	if (conn && leash_registry_state(conn) == LEASH_CONN_DENIED)
+		return -conn->error;
+	dns = port == 53 && leash_conn_name_server(&addr->sa);
+	ret = judge(&gate, "connect", flags, &to, port, dns);
+	if (ret < 0)
+		return (int)ret;
+	conn = record(fd, flags, cookie, &gate, dns);
+	if (!conn)
+		return -ENOBUFS;
+	ret = LEASH_REAL(connect, fd, &addr->sa, len);
+	if (ret < 0 && ret != -EINPROGRESS && ret != -EINTR && ret != -EALREADY && ret != -EISCONN) {
+		forget(fd, flags);
+		return (int)ret;
+	}
+	if (!dns && gate.verdict.action != LEASH_MUTE)
+		conn->host = leash_gate_connected(&gate, false);
+	return (int)ret;
+}
+
+int leash_conn_connect(int fd, const struct sockaddr *addr, socklen_t len)
+{
+	union leash_sockaddr copy;
+	const int ret = leash_copy_addr(&copy, addr, len);
+
+	/* The kernel looks at the descriptor first, and finds the same fault in these arguments. */
+	if (ret == -EFAULT)
+		return (int)LEASH_REAL(connect, fd, NULL, len);
+	if (ret < 0)
+		return (int)LEASH_REAL(connect, fd, addr, len);
+	if (copy.sa.sa_family == AF_INET || copy.sa.sa_family == AF_INET6 ||
+	    copy.sa.sa_family == AF_UNSPEC)
+		return connect_inet(fd, &copy, len);
+	return (int)LEASH_REAL(connect, fd, &copy.sa, len);
+}
+
+int leash_conn_adopt(int fd, uint8_t flags, const char *call)
+{
+	union leash_sockaddr peer;
+	socklen_t len = sizeof(peer);
+	struct leash_gate gate;
+	struct leash_addr addr;
+	struct leash_conn *conn;
+	struct tcp_info info;
+	uint16_t port;
+	bool dns;
+	int ret;
+
+	if (LEASH_SYS(SYS_getpeername, fd, &peer, &len) < 0 ||
+	    !leash_gate_addr(&peer.sa, len, &addr, &port))
+		return 0;			/* not connected: its connect() will be judged */
+	dns = port == 53 && leash_conn_name_server(&peer.sa);
+	ret = judge(&gate, call, flags, &addr, port, dns);
+	if (ret < 0)
+		return ret;
+	/* A stream that has already spoken was judged, or not, where it was made. */
+	len = sizeof(info);
+	memset(&info, 0, sizeof(info));
+	if ((flags & LEASH_FD_STREAM) && gate.verdict.action == LEASH_SNIFF &&
+	    LEASH_SYS(SYS_getsockopt, fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 &&
+	    info.tcpi_bytes_acked > 1)
+		gate.verdict.action = LEASH_ALLOW;
+	conn = record(fd, flags, leash_fd_cookie(fd), &gate, dns);
+	return conn ? 0 : -ENOBUFS;
+}
+
+void leash_conn_gate(struct leash_gate *gate, const struct leash_conn *conn, const char *call)
+{
+	struct leash_addr addr;
+
+	leash_conn_addr(conn, &addr);
+	leash_gate_peer(gate, call, conn->stream ? LEASH_TCP : LEASH_UDP, &addr, conn->port, true);
+}
+
+int leash_conn_deny(struct leash_conn *conn, int fd, const struct leash_gate *gate)
+{
+	const int ret = leash_gate_settle(gate);
+
+	if (ret == 0)
+		return 0;
+	conn->error = -ret;
+	conn->reason = (uint8_t)gate->verdict.reason;
+	conn->rule = (uint8_t)gate->verdict.rule;
+	leash_sniff_release(conn);
+	leash_registry_set_state(conn, LEASH_CONN_DENIED);
+	/* Wakes everybody who waits on it, in every process that shares it (hooks.md 1.5). */
+	if (leash_registry_same(conn, fd))
+		LEASH_SYS(SYS_shutdown, fd, SHUT_RDWR);
+	return ret;
+}

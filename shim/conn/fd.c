@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Descriptors that come and go (hooks.md 3.9). Only keeps the flags fresh: what closes
+ * inside libc or the kernel is corrected by cookie where it matters.
+ */
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <string.h>
+
+#include "shim/conn/inner.h"
+#include "shim/core/sys.h"
+
+static void drop(int fd)
+{
+	struct leash_conn *conn = leash_registry_detach(fd);
+
+	leash_fd_set(fd, 0);
+	if (conn)
+		leash_sniff_release(conn);
+}
+
+static void copy(int from, int to)
+{
+	const uint8_t flags = leash_fd_get(from);
+	struct leash_conn *conn = flags ? leash_registry_of(from) : NULL;
+
+	if (from == to)
+		return;
+	drop(to);
+	if (!flags)
+		return;
+	leash_fd_set(to, flags);
+	if (conn)
+		leash_registry_attach(to, conn);
+}
+
+int leash_conn_close(int fd)
+{
+	/* Before the real call: afterwards another thread may have the number already. */
+	if (leash_fd_get(fd) && !leash_registry_foreign())
+		drop(fd);
+	return (int)LEASH_REAL(close, fd);
+}
+
+/* A vfork() child has descriptors of its own, but our memory: it copies nothing (hooks.md F3). Its
+ * own new numbers stay unknown to it; it goes on to exec. */
+static int copied(int from, long to)
+{
+	if (to >= 0 && (leash_fd_get(from) || leash_fd_get((int)to)) && !leash_registry_foreign())
+		copy(from, (int)to);
+	return (int)to;
+}
+
+int leash_conn_dup(int fd)
+{
+	return copied(fd, LEASH_REAL(dup, fd));
+}
+
+int leash_conn_dup2(int fd, int to)
+{
+	return copied(fd, LEASH_REAL(dup2, fd, to));
+}
+
+int leash_conn_dup3(int fd, int to, int flags)
+{
+	return copied(fd, LEASH_REAL(dup3, fd, to, flags));
+}
+
+int leash_conn_fcntl(int fd, int cmd, long arg)
+{
+	const long ret = LEASH_REAL(fcntl, fd, cmd, arg);
+
+	if (cmd == F_DUPFD || cmd == F_DUPFD_CLOEXEC)
+		return copied(fd, ret);
+	return (int)ret;
+}
+
+static void drop_range(unsigned int first, unsigned int last)
+{
+	if (last >= LEASH_FD_MAX)
+		last = LEASH_FD_MAX - 1;
+	for (unsigned int fd = first; fd <= last; fd++) {
+		uint64_t eight;
+
+		/* Most of the table is zero: look at eight numbers at a time. */
+		if (fd % 8 == 0 && last - fd >= 7) {
+			memcpy(&eight, (const void *)&leash_fd_flags[fd], sizeof(eight));
+			if (eight == 0) {
+				fd += 7;
+				continue;
+			}
+		}
+		if (leash_fd_get((int)fd))
+			drop((int)fd);
+	}
+}
+
+int leash_conn_close_range(unsigned int first, unsigned int last, int flags)
+{
+	/* CLOEXEC closes nothing now; UNSHARE closes in a table that is this thread's alone. */
+	if (!((unsigned int)flags & (CLOSE_RANGE_CLOEXEC | CLOSE_RANGE_UNSHARE)) && first <= last &&
+	    !leash_registry_foreign())
+		drop_range(first, last);
+	return (int)LEASH_REAL(close_range, first, last, flags);
+}
+
+void leash_conn_closefrom(int first)
+{
+	if (!leash_registry_foreign())
+		drop_range(first > 0 ? (unsigned int)first : 0, ~0u);
+	leash_real.closefrom(first);
+}

@@ -1,0 +1,703 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Bytes out and in (hooks.md 3.3 to 3.5). Called only for descriptors whose flag byte is not
+ * 0. A judged connection costs two table look-ups and an addition; everything else is
+ * decided by the state of its slot.
+ */
+#include <netinet/ip.h>
+#include <netinet/udp.h>
+#include <string.h>
+
+#include "shim/conn/inner.h"
+#include "shim/conn/session.h"
+#include "shim/core/probe.h"
+#include "shim/core/scratch.h"
+#include "shim/core/sys.h"
+
+static void count_sent(const struct leash_conn *conn, ssize_t bytes)
+{
+	if (conn && bytes > 0)
+		atomic_fetch_add_explicit(&leash_session_get()->host[conn->host].bytes_sent,
+					  (uint64_t)bytes, memory_order_relaxed);
+}
+
+static void count_received(const struct leash_conn *conn, ssize_t bytes)
+{
+	if (conn && bytes > 0)
+		atomic_fetch_add_explicit(&leash_session_get()->host[conn->host].bytes_received,
+					  (uint64_t)bytes, memory_order_relaxed);
+}
+
+/* What a slot says of a call on its descriptor. */
+enum way {
+	PASS,		/* the real call */
+	LOOK_HELLO,	/* through the sniffer */
+	LOOK_QUESTION,	/* through the DNS check */
+	REFUSE,		/* *ret_error */
+};
+
+static enum way way_of(int fd, uint8_t flags, const char *call, struct leash_conn **ret_conn,
+		       int *ret_error)
+{
+	struct leash_conn *conn = leash_registry_of(fd);
+
+	*ret_conn = conn;
+	if (!(flags & LEASH_FD_JUDGE))
+		return PASS;
+	if (!conn) {
+		if (flags & LEASH_FD_NONE)
+			return PASS;
+		/* Inherited, received, or not connected yet. */
+		*ret_error = leash_conn_adopt(fd, flags, call);
+		if (*ret_error < 0)
+			return REFUSE;
+		conn = leash_registry_of(fd);
+		*ret_conn = conn;
+		if (!conn)
+			return PASS;
+	}
+	switch (leash_registry_state(conn)) {
+	case LEASH_CONN_OPEN:
+	case LEASH_CONN_FREE:
+	case LEASH_CONN_CLAIMED:
+	case LEASH_CONN_NUM_STATES:
+		return PASS;
+	case LEASH_CONN_SNIFFING:
+		return LOOK_HELLO;
+	case LEASH_CONN_DATAGRAM:
+		return PASS;		/* leash_datagram() has looked at the destination */
+	case LEASH_CONN_DNS:
+		return LOOK_QUESTION;
+	case LEASH_CONN_DENIED:
+		break;
+	}
+	if (!leash_registry_same(conn, fd)) {
+		leash_registry_detach(fd);
+		leash_fd_set(fd, leash_fd_probe(fd));
+		*ret_conn = NULL;
+		return PASS;
+	}
+	*ret_error = -conn->error;
+	return REFUSE;
+}
+
+/* ------------------------------------------------------------------------ datagrams */
+
+static bool stale(struct leash_conn *conn, int fd)
+{
+	return conn && !leash_registry_same(conn, fd);
+}
+
+/* A slot for a datagram socket that was never connected */
+static struct leash_conn *datagram_slot(int fd)
+{
+	struct leash_conn *conn = leash_registry_of(fd);
+	const uint64_t cookie = conn ? 0 : leash_fd_cookie(fd);
+
+	if (conn || !cookie)
+		return conn;
+	conn = leash_registry_claim(fd, cookie);
+	if (conn)
+		leash_registry_set_state(conn, LEASH_CONN_DATAGRAM);
+	return conn;
+}
+
+/*
+ * May a datagram go to @addr? Sets *ret_dns if it is a question for a configured name server. The
+ * last good destination is remembered: a game sends sixty a second to the same one.
+ */
+static int datagram_to(int fd, const union leash_sockaddr *addr, socklen_t len, const char *call,
+		       struct leash_conn **ret_conn, bool *ret_dns)
+{
+	struct leash_conn *conn = datagram_slot(fd);
+	struct leash_gate gate;
+	struct leash_addr to, last;
+	uint16_t port;
+	int ret;
+
+	*ret_dns = false;
+	*ret_conn = conn;
+	if (!leash_gate_addr(&addr->sa, len, &to, &port))
+		return 0;			/* the kernel says EINVAL or EAFNOSUPPORT */
+	if (conn && conn->last_good && conn->last_port == port &&
+	    conn->last_generation == leash_names_generation()) {
+		memcpy(&last, conn->last_addr, sizeof(last));
+		if (leash_addr_equal(&last, &to)) {
+			*ret_dns = conn->last_dns;
+			return 0;
+		}
+	}
+	if (port == 53 && leash_conn_name_server(&addr->sa)) {
+		*ret_dns = true;
+	} else {
+		leash_gate_peer(&gate, call, LEASH_UDP, &to, port, true);
+		ret = leash_gate_settle(&gate);
+		if (ret < 0)
+			return ret;
+	}
+	if (!conn)
+		return *ret_dns ? -ENOBUFS : 0;
+	/* The connected state of a DNS or muted socket stays what it is. */
+	memcpy(conn->last_addr, &to, sizeof(to));
+	conn->last_port = port;
+	conn->last_dns = *ret_dns;
+	conn->last_generation = leash_names_generation();
+	conn->last_good = 1;
+	if (!*ret_dns)
+		conn->host = leash_gate_connected(&gate, false);
+	return 0;
+}
+
+/* A datagram without an address: where connect() pointed it. */
+static int datagram_connected(int fd, uint8_t flags, const char *call, struct leash_conn **ret_conn,
+			      bool *ret_dns)
+{
+	struct leash_conn *conn = leash_registry_of(fd);
+	int ret;
+
+	*ret_dns = false;
+	if (stale(conn, fd)) {
+		leash_registry_detach(fd);
+		leash_fd_set(fd, leash_fd_probe(fd));
+		conn = NULL;
+	}
+	if (!conn) {
+		ret = leash_conn_adopt(fd, flags, call);
+		if (ret < 0)
+			return ret;
+		conn = leash_registry_of(fd);
+	}
+	*ret_conn = conn;
+	if (!conn)
+		return 0;
+	*ret_dns = leash_registry_state(conn) == LEASH_CONN_DNS;
+	if (conn->mute) {
+		struct leash_gate gate;
+
+		/* connect() was let through because it sends nothing; this does. */
+		leash_conn_gate(&gate, conn, call);
+		return leash_gate_settle(&gate);
+	}
+	return 0;
+}
+
+/* Control messages that lead past the address (hooks.md 3.3) */
+static bool source_route(const struct msghdr *msg)
+{
+	if (!msg->msg_control || msg->msg_controllen < sizeof(struct cmsghdr))
+		return false;
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR((struct msghdr *)msg, c)) {
+		if (c->cmsg_level == IPPROTO_IP && (c->cmsg_type == IP_RETOPTS || c->cmsg_type == IP_OPTIONS))
+			return true;
+		if (c->cmsg_level == IPPROTO_IPV6 &&
+		    (c->cmsg_type == IPV6_RTHDR || c->cmsg_type == IPV6_HOPOPTS ||
+		     c->cmsg_type == IPV6_DSTOPTS || c->cmsg_type == IPV6_RTHDRDSTOPTS ||
+		     c->cmsg_type == IPV6_2292RTHDR))
+			return true;
+	}
+	return false;
+}
+
+static int refuse_route(const char *call)
+{
+	const struct leash_image *image = leash_image_get();
+
+	return leash_gate_simple(call, "routing header",
+				 image ? leash_policy_options(image) : leash_policy_none());
+}
+
+/* One datagram, judged, from a copy of its question where it is one. */
+static ssize_t send_datagram(int fd, uint8_t known, const struct msghdr *msg, int flags,
+			     const char *call)
+{
+	struct msghdr out = *msg;
+	union leash_sockaddr addr;
+	struct leash_conn *conn = NULL;
+	bool dns = false;
+	ssize_t ret;
+
+	if (source_route(msg)) {
+		ret = refuse_route(call);
+		if (ret < 0)
+			return ret;
+	}
+	if (msg->msg_name && msg->msg_namelen > 0) {
+		socklen_t len = msg->msg_namelen;
+
+		ret = leash_copy_addr(&addr, msg->msg_name, len);
+		if (ret < 0)
+			return ret == -EFAULT ? -EFAULT : LEASH_REAL(sendmsg, fd, msg, flags);
+		if (addr.sa.sa_family == AF_UNSPEC) {
+			int domain = 0;
+			socklen_t size = sizeof(domain);
+
+			/* An IPv4 socket takes it for AF_INET and sends; an IPv6 one for no address. */
+			LEASH_SYS(SYS_getsockopt, fd, SOL_SOCKET, SO_DOMAIN, &domain, &size);
+			if (domain == AF_INET)
+				addr.sa.sa_family = AF_INET;
+			else
+				len = 0;
+		}
+		out.msg_name = len ? &addr : NULL;
+		out.msg_namelen = len;
+		ret = len ? datagram_to(fd, &addr, len, call, &conn, &dns)
+			  : datagram_connected(fd, known, call, &conn, &dns);
+	} else {
+		ret = datagram_connected(fd, known, call, &conn, &dns);
+	}
+	if (ret < 0)
+		return ret;
+	if (dns && conn) {
+		char *copy = leash_scratch_take();
+		struct iovec iov = {.iov_base = copy};
+
+		if (!copy)
+			return -ENOBUFS;
+		for (size_t i = 0; i < msg->msg_iovlen; i++) {
+			const struct iovec *from = &msg->msg_iov[i];
+
+			if (from->iov_len > LEASH_SCRATCH_SIZE - iov.iov_len ||
+			    !leash_probe_range(from->iov_base, from->iov_len)) {
+				leash_scratch_give(copy);
+				return from->iov_len > LEASH_SCRATCH_SIZE ? -EMSGSIZE : -EFAULT;
+			}
+			memcpy(copy + iov.iov_len, from->iov_base, from->iov_len);
+			iov.iov_len += from->iov_len;
+		}
+		ret = leash_question_ask(conn, copy, iov.iov_len, call);
+		if (ret == 0) {
+			out.msg_iov = &iov;
+			out.msg_iovlen = 1;
+			ret = LEASH_REAL(sendmsg, fd, &out, flags);
+		}
+		leash_scratch_give(copy);
+		return ret;
+	}
+	ret = LEASH_REAL(sendmsg, fd, &out, flags);
+	count_sent(conn, ret);
+	return ret;
+}
+
+/* ---------------------------------------------------------------------------- out */
+
+static ssize_t send_stream(int fd, uint8_t known, const struct msghdr *msg, int flags,
+			   const char *call, enum way *ret_way, struct leash_conn **ret_conn)
+{
+	int error = 0;
+
+	*ret_way = way_of(fd, known, call, ret_conn, &error);
+	switch (*ret_way) {
+	case PASS:
+		return 0;
+	case LOOK_HELLO:
+		return leash_sniff_send(*ret_conn, fd, msg, flags, call);
+	case LOOK_QUESTION:
+		return leash_question_send(*ret_conn, fd, msg, flags, call);
+	case REFUSE:
+		break;
+	}
+	return error;
+}
+
+/*
+ * MSG_FASTOPEN connects and sends in one call: judged as the connect() it is, and done in
+ * two steps, which is what the kernel does itself where it has no cookie for the peer (tcp(7)).
+ */
+static int fast_open(int fd, const struct sockaddr *addr, socklen_t len, int *flags)
+{
+	if (!(*flags & MSG_FASTOPEN))
+		return 0;
+	*flags &= ~MSG_FASTOPEN;
+	if (!addr)
+		return 0;
+	return leash_conn_connect(fd, addr, len);
+}
+
+static struct msghdr header_of(struct iovec *iov, const void *buf, size_t len)
+{
+	*iov = (struct iovec){.iov_base = (void *)buf, .iov_len = len};
+	return (struct msghdr){.msg_iov = iov, .msg_iovlen = 1};
+}
+
+ssize_t leash_conn_send(int fd, const void *buf, size_t len, int flags)
+{
+	return leash_conn_sendto(fd, buf, len, flags, NULL, 0);
+}
+
+ssize_t leash_conn_sendto(int fd, const void *buf, size_t len, int flags,
+			  const struct sockaddr *addr, socklen_t addr_len)
+{
+	const char *call = addr ? "sendto" : "send";
+	const uint8_t known = leash_fd_get(fd);
+	struct leash_conn *conn = NULL;
+	struct iovec iov;
+	struct msghdr msg = header_of(&iov, buf, len);
+	enum way way;
+	ssize_t ret;
+
+	if (!(known & LEASH_FD_JUDGE) && !(flags & MSG_FASTOPEN)) {
+		ret = LEASH_REAL(sendto, fd, buf, len, flags, addr, addr_len);
+		count_sent(leash_registry_of(fd), ret);
+		return ret;
+	}
+	msg.msg_name = (void *)addr;
+	msg.msg_namelen = addr ? addr_len : 0;
+	if (known & LEASH_FD_DGRAM)
+		return send_datagram(fd, known, &msg, flags, call);
+	ret = fast_open(fd, addr, addr_len, &flags);
+	if (ret < 0)
+		return ret;
+	msg.msg_name = NULL;
+	msg.msg_namelen = 0;
+	ret = send_stream(fd, leash_fd_get(fd), &msg, flags, call, &way, &conn);
+	if (way == PASS)
+		ret = LEASH_REAL(sendto, fd, buf, len, flags, NULL, 0);
+	count_sent(conn, ret);
+	return ret;
+}
+
+ssize_t leash_conn_sendmsg(int fd, const struct msghdr *msg, int flags)
+{
+	const uint8_t known = leash_fd_get(fd);
+	struct leash_conn *conn = NULL;
+	struct msghdr out;
+	enum way way;
+	ssize_t ret;
+
+	if (!leash_probe(msg, sizeof(*msg)))
+		return LEASH_REAL(sendmsg, fd, NULL, flags);
+	out = *msg;
+	if (!(known & LEASH_FD_JUDGE) && !(flags & MSG_FASTOPEN)) {
+		ret = LEASH_REAL(sendmsg, fd, msg, flags);
+		count_sent(leash_registry_of(fd), ret);
+		return ret;
+	}
+	/* The vector is read by us before the kernel would complain about it. */
+	if (msg->msg_iovlen > 1024)
+		return -EMSGSIZE;
+	if (msg->msg_iovlen > 0 && !leash_probe(msg->msg_iov, sizeof(struct iovec)))
+		return -EFAULT;
+	if (known & LEASH_FD_DGRAM)
+		return send_datagram(fd, known, &out, flags, "sendmsg");
+	ret = fast_open(fd, msg->msg_name, msg->msg_namelen, &flags);
+	if (ret < 0)
+		return ret;
+	out.msg_name = NULL;
+	out.msg_namelen = 0;
+	ret = send_stream(fd, leash_fd_get(fd), &out, flags, "sendmsg", &way, &conn);
+	if (way == PASS)
+		ret = LEASH_REAL(sendmsg, fd, &out, flags);
+	count_sent(conn, ret);
+	return ret;
+}
+
+int leash_conn_sendmmsg(int fd, struct mmsghdr *vec, unsigned int count, int flags)
+{
+	unsigned int done = 0;
+
+	if (!(leash_fd_get(fd) & LEASH_FD_JUDGE) && !(flags & MSG_FASTOPEN))
+		return (int)LEASH_REAL(sendmmsg, fd, vec, count, flags);
+	if (count > 1024)
+		count = 1024;		/* the kernel's own limit, UIO_MAXIOV */
+	/* One by one: what stands before a refused entry is sent and counted, as the kernel does it. */
+	for (; done < count; done++) {
+		ssize_t ret;
+
+		if (!leash_probe(&vec[done], sizeof(vec[done])))
+			return done ? (int)done : -EFAULT;
+		ret = leash_conn_sendmsg(fd, &vec[done].msg_hdr, flags);
+		if (ret < 0)
+			return done ? (int)done : (int)ret;
+		vec[done].msg_len = (unsigned int)ret;
+	}
+	return (int)done;
+}
+
+static ssize_t write_vector(int fd, const struct iovec *iov, int count, const char *call,
+			    enum way *ret_way, struct leash_conn **ret_conn)
+{
+	const uint8_t known = leash_fd_get(fd);
+	const struct msghdr msg = {.msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)count};
+
+	*ret_way = PASS;
+	*ret_conn = NULL;
+	if (!(known & LEASH_FD_JUDGE)) {
+		*ret_conn = leash_registry_of(fd);
+		return 0;
+	}
+	if (known & LEASH_FD_DGRAM) {
+		*ret_way = REFUSE;	/* settled either way */
+		return send_datagram(fd, known, &msg, 0, call);
+	}
+	return send_stream(fd, known, &msg, 0, call, ret_way, ret_conn);
+}
+
+ssize_t leash_conn_write(int fd, const void *buf, size_t len)
+{
+	const struct iovec iov = {.iov_base = (void *)buf, .iov_len = len};
+	struct leash_conn *conn;
+	enum way way;
+	ssize_t ret = write_vector(fd, &iov, 1, "write", &way, &conn);
+
+	if (way == PASS)
+		ret = LEASH_REAL(write, fd, buf, len);
+	count_sent(conn, ret);
+	return ret;
+}
+
+ssize_t leash_conn_writev(int fd, const struct iovec *iov, int count)
+{
+	struct leash_conn *conn = NULL;
+	enum way way = PASS;
+	ssize_t ret = 0;
+
+	/* What the kernel refuses by itself goes there as it is. */
+	if (count > 0 && count <= 1024 && leash_probe(iov, sizeof(*iov)))
+		ret = write_vector(fd, iov, count, "writev", &way, &conn);
+	if (way == PASS)
+		ret = LEASH_REAL(writev, fd, iov, count);
+	count_sent(conn, ret);
+	return ret;
+}
+
+ssize_t leash_conn_pwritev2(int fd, const struct iovec *iov, int count, off_t offset, int flags)
+{
+	/* With offset -1 it is writev(); a socket has no other (hooks.md 3.4). */
+	if (offset != -1 || flags != 0 || !(leash_fd_get(fd) & LEASH_FD_JUDGE))
+		return LEASH_REAL(pwritev2, fd, iov, count, offset, flags);
+	return leash_conn_writev(fd, iov, count);
+}
+
+int leash_conn_unseen(int fd, const char *call)
+{
+	struct leash_conn *conn = NULL;
+	int error = 0;
+
+	switch (way_of(fd, leash_fd_get(fd), call, &conn, &error)) {
+	case PASS:
+		/* A datagram's destination would have to be judged: its callers fall back to send. */
+		return leash_fd_get(fd) & LEASH_FD_DGRAM ? -EINVAL : 0;
+	case LOOK_HELLO:
+	case LOOK_QUESTION:
+		return -EINVAL;
+	case REFUSE:
+		break;
+	}
+	return error;
+}
+
+/* ----------------------------------------------------------------------------- in */
+
+/* Before a read: may it go on? Return: 0 or a negative errno */
+static int before(int fd, const char *call, enum way *ret_way, struct leash_conn **ret_conn)
+{
+	const uint8_t known = leash_fd_get(fd);
+	int error = 0;
+
+	*ret_conn = NULL;
+	*ret_way = PASS;
+	if (!(known & LEASH_FD_JUDGE)) {
+		*ret_conn = leash_registry_of(fd);
+		return 0;
+	}
+	if (known & LEASH_FD_DGRAM) {
+		*ret_conn = leash_registry_of(fd);
+		if (*ret_conn && leash_registry_state(*ret_conn) != LEASH_CONN_FREE &&
+		    ((*ret_conn)->dns_next > 0))
+			*ret_way = LOOK_QUESTION;
+		return 0;
+	}
+	*ret_way = way_of(fd, known, call, ret_conn, &error);
+	return *ret_way == REFUSE ? error : 0;
+}
+
+static ssize_t after(int fd, const char *call, enum way way, struct leash_conn *conn, ssize_t got,
+		     const struct iovec *iov, size_t count, int flags)
+{
+	if (way == LOOK_HELLO && !(flags & MSG_ERRQUEUE))
+		return leash_sniff_received(conn, fd, got, call);
+	if (way == LOOK_QUESTION && got > 0 && !(flags & (MSG_PEEK | MSG_ERRQUEUE)))
+		leash_question_received(conn, iov, count, (size_t)got);
+	if (!(flags & (MSG_PEEK | MSG_ERRQUEUE)))
+		count_received(conn, got);
+	return got;
+}
+
+/* MSG_TRUNC on a stream drops bytes unseen; only before the connection is judged that matters. */
+static bool drops_unseen(enum way way, int flags)
+{
+	return way == LOOK_HELLO && (flags & MSG_TRUNC);
+}
+
+ssize_t leash_conn_read(int fd, void *buf, size_t len)
+{
+	struct iovec iov = {.iov_base = buf, .iov_len = len};
+	struct leash_conn *conn;
+	enum way way;
+	ssize_t ret = before(fd, "read", &way, &conn);
+
+	if (ret < 0)
+		return ret;
+	ret = LEASH_REAL(read, fd, buf, len);
+	return after(fd, "read", way, conn, ret, &iov, 1, 0);
+}
+
+ssize_t leash_conn_readv(int fd, const struct iovec *iov, int count)
+{
+	struct leash_conn *conn;
+	enum way way;
+	ssize_t ret = before(fd, "readv", &way, &conn);
+
+	if (ret < 0)
+		return ret;
+	ret = LEASH_REAL(readv, fd, iov, count);
+	return after(fd, "readv", way, conn, ret, iov, count > 0 ? (size_t)count : 0, 0);
+}
+
+ssize_t leash_conn_preadv2(int fd, const struct iovec *iov, int count, off_t offset, int flags)
+{
+	struct leash_conn *conn;
+	enum way way;
+	ssize_t ret = before(fd, "preadv2", &way, &conn);
+
+	if (ret < 0)
+		return ret;
+	ret = LEASH_REAL(preadv2, fd, iov, count, offset, flags);
+	return after(fd, "preadv2", way, conn, ret, iov, count > 0 ? (size_t)count : 0, 0);
+}
+
+ssize_t leash_conn_recv(int fd, void *buf, size_t len, int flags)
+{
+	struct iovec iov = {.iov_base = buf, .iov_len = len};
+	struct leash_conn *conn;
+	enum way way;
+	ssize_t ret = before(fd, "recv", &way, &conn);
+
+	if (ret < 0)
+		return ret;
+	if (drops_unseen(way, flags))
+		return -EINVAL;
+	ret = LEASH_REAL(recv, fd, buf, len, flags);
+	return after(fd, "recv", way, conn, ret, &iov, 1, flags);
+}
+
+ssize_t leash_conn_recvfrom(int fd, void *buf, size_t len, int flags, struct sockaddr *addr,
+			    socklen_t *addr_len)
+{
+	struct iovec iov = {.iov_base = buf, .iov_len = len};
+	struct leash_conn *conn;
+	enum way way;
+	ssize_t ret = before(fd, "recvfrom", &way, &conn);
+
+	if (ret < 0)
+		return ret;
+	if (drops_unseen(way, flags))
+		return -EINVAL;
+	ret = LEASH_REAL(recvfrom, fd, buf, len, flags, addr, addr_len);
+	return after(fd, "recvfrom", way, conn, ret, &iov, 1, flags);
+}
+
+/*
+ * Descriptors that came over a socket are judged by their peer, as if connected here (hooks.md
+ * 3.5). Refused ones are closed, the rest moves up, MSG_CTRUNC says that something is missing.
+ */
+static void import(struct msghdr *msg)
+{
+	if (!msg->msg_control || msg->msg_controllen < sizeof(struct cmsghdr))
+		return;
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
+		size_t count, kept = 0;
+		int *fds;
+
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS ||
+		    c->cmsg_len < CMSG_LEN(0))
+			continue;
+		count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		fds = (int *)(void *)CMSG_DATA(c);
+		for (size_t i = 0; i < count; i++) {
+			const int fd = fds[i];
+			uint8_t flags;
+
+			if (!leash_registry_foreign()) {
+				leash_registry_detach(fd);
+				leash_fd_set(fd, 0);
+			}
+			flags = leash_conn_flags(fd);
+			if (flags && leash_conn_adopt(fd, flags, "recvmsg") < 0) {
+				leash_conn_close(fd);
+				msg->msg_flags |= MSG_CTRUNC;
+				continue;
+			}
+			fds[kept++] = fd;
+		}
+		for (size_t i = kept; i < count; i++)
+			fds[i] = -1;
+		if (kept < count)
+			c->cmsg_len = CMSG_LEN(kept * sizeof(int));
+	}
+}
+
+ssize_t leash_conn_recvmsg(int fd, struct msghdr *msg, int flags)
+{
+	struct leash_conn *conn = NULL;
+	enum way way = PASS;
+	ssize_t ret = leash_fd_get(fd) ? before(fd, "recvmsg", &way, &conn) : 0;
+
+	if (ret < 0)
+		return ret;
+	if (drops_unseen(way, flags))
+		return -EINVAL;
+	ret = LEASH_REAL(recvmsg, fd, msg, flags);
+	if (ret < 0)
+		return ret;
+	if (msg->msg_controllen > 0)
+		import(msg);
+	return after(fd, "recvmsg", way, conn, ret, msg->msg_iov, msg->msg_iovlen, flags);
+}
+
+int leash_conn_recvmmsg(int fd, struct mmsghdr *vec, unsigned int count, int flags,
+			struct timespec *timeout)
+{
+	struct leash_conn *conn = NULL;
+	enum way way = PASS;
+	long ret = leash_fd_get(fd) ? before(fd, "recvmmsg", &way, &conn) : 0;
+
+	if (ret < 0)
+		return (int)ret;
+	if (drops_unseen(way, flags))
+		return -EINVAL;
+	ret = LEASH_REAL(recvmmsg, fd, vec, count, flags, timeout);
+	for (long i = 0; i < ret; i++) {
+		struct msghdr *msg = &vec[i].msg_hdr;
+		const ssize_t got = (ssize_t)vec[i].msg_len;
+		ssize_t said;
+
+		if (msg->msg_controllen > 0)
+			import(msg);
+		said = after(fd, "recvmmsg", way, conn, got, msg->msg_iov, msg->msg_iovlen, flags);
+		if (said < 0)
+			return i ? (int)i : (int)said;
+	}
+	return (int)ret;
+}
+
+int leash_conn_pidfd_getfd(int pidfd, int fd, unsigned int flags)
+{
+	const long got = LEASH_REAL(pidfd_getfd, pidfd, fd, flags);
+	uint8_t known;
+
+	if (got < 0 || leash_registry_foreign())
+		return (int)got;
+	leash_registry_detach((int)got);
+	leash_fd_set((int)got, 0);
+	known = leash_conn_flags((int)got);
+	if (known) {
+		const int ret = leash_conn_adopt((int)got, known, "pidfd_getfd");
+
+		if (ret < 0) {
+			leash_conn_close((int)got);
+			return ret;
+		}
+	}
+	return (int)got;
+}

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The first bytes of a connection decide whether it may be (policy 4): they are copied,
+ * looked at, and sent from the copy, so that nobody changes them in between.
+ *
+ * Pieces of a ClientHello may leave as they come; the call that completes it
+ * leaves only after the verdict. What counts is what the kernel took: after a partial send the
+ * program may offer other bytes, and they are looked at again.
+ */
+#include <linux/tcp.h>
+#include <signal.h>
+#include <string.h>
+
+#include "shim/conn/inner.h"
+#include "shim/core/sys.h"
+#include "shim/core/probe.h"
+#include "shim/core/scratch.h"
+#include "shim/wire/tls_hello.h"
+
+#define BUFFERS 128	/* connections whose hello came in pieces, at the same time */
+
+static char buffers[BUFFERS][LEASH_HELLO_STREAM_MAX];
+static _Atomic int taken[BUFFERS];
+
+static char *buffer_of(struct leash_conn *conn)
+{
+	if (conn->sniff)
+		return buffers[conn->sniff - 1];
+	for (uint32_t i = 0; i < BUFFERS; i++) {
+		int free = 0;
+
+		if (atomic_compare_exchange_strong(&taken[i], &free, 1)) {
+			conn->sniff = i + 1;
+			conn->sniff_len = 0;
+			return buffers[i];
+		}
+	}
+	return NULL;
+}
+
+void leash_sniff_release(struct leash_conn *conn)
+{
+	if (conn->sniff)
+		atomic_store(&taken[conn->sniff - 1], 0);
+	conn->sniff = 0;
+	conn->sniff_len = 0;
+}
+
+/* Return: bytes copied, SIZE_MAX where the kernel would say EFAULT */
+static size_t gather(char *to, size_t room, const struct msghdr *msg)
+{
+	size_t len = 0;
+
+	for (size_t i = 0; i < msg->msg_iovlen && len < room; i++) {
+		const struct iovec *iov = &msg->msg_iov[i];
+		const size_t part = iov->iov_len < room - len ? iov->iov_len : room - len;
+
+		if (!leash_probe_range(iov->iov_base, part))
+			return SIZE_MAX;
+		memcpy(to + len, iov->iov_base, part);
+		len += part;
+	}
+	return len;
+}
+
+static size_t total(const struct msghdr *msg)
+{
+	size_t len = 0;
+
+	for (size_t i = 0; i < msg->msg_iovlen; i++)
+		len += msg->msg_iov[i].iov_len;
+	return len;
+}
+
+/*
+ * stdio on a socket writes inside libc, where no hook sees it (hooks.md 3.4). The kernel knows
+ * how much left: more than we let out means that somebody else sent.
+ */
+static bool unseen_bytes(const struct leash_conn *conn, int fd)
+{
+	struct tcp_info info;
+	socklen_t len = sizeof(info);
+
+	memset(&info, 0, sizeof(info));
+	if (LEASH_SYS(SYS_getsockopt, fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
+		return false;
+	return info.tcpi_bytes_sent - info.tcpi_bytes_retrans > conn->sniff_len;
+}
+
+enum outcome { PARTIAL, GOOD };
+
+/* GOOD where the verdict allows it, if only by audit or skip_domain_check */
+static int settle(struct leash_conn *conn, int fd, struct leash_gate *gate,
+		  struct leash_verdict verdict)
+{
+	int ret;
+
+	leash_gate_judge(gate, verdict);
+	ret = leash_conn_deny(conn, fd, gate);
+	return ret < 0 ? ret : GOOD;
+}
+
+/* @len: bytes with the new ones. Return: enum outcome or a negative errno, the connection denied */
+static int judge(struct leash_conn *conn, int fd, const char *buf, size_t len, const char *call)
+{
+	struct leash_tls_hello *hello;
+	struct leash_gate gate;
+	int got, ret = PARTIAL;
+
+	leash_conn_gate(&gate, conn, call);
+	if (!gate.image)
+		return settle(conn, fd, &gate, leash_policy_none());
+	if (unseen_bytes(conn, fd)) {
+		struct leash_verdict verdict = leash_policy_plaintext(gate.image, &gate.peer, conn->pass);
+
+		verdict.reason = LEASH_WHY_UNJUDGED;
+		return settle(conn, fd, &gate, verdict);
+	}
+	if (buf[0] != 22 && (conn->pass & LEASH_PASS_HTTP)) {
+		const int http = leash_http_request_start(buf, len);
+
+		if (http == -EAGAIN)
+			return PARTIAL;
+		if (http == 1)
+			return GOOD;
+		return settle(conn, fd, &gate,
+			      leash_policy_plaintext(gate.image, &gate.peer, conn->pass));
+	}
+	hello = leash_scratch_take();
+	if (!hello)
+		return -ENOBUFS;
+	got = leash_tls_hello_parse(buf, len, hello);
+	if (got == -EAGAIN && len < LEASH_HELLO_STREAM_MAX) {
+		ret = PARTIAL;
+	} else if (got < 0) {
+		ret = settle(conn, fd, &gate,
+			     leash_policy_plaintext(gate.image, &gate.peer, conn->pass));
+	} else {
+		struct leash_verdict verdict =
+			leash_policy_tls(gate.image, &gate.peer, hello->sni_len ? hello->sni : NULL,
+					 hello->sni_len);
+
+		gate.sni = hello->sni_len ? hello->sni : NULL;
+		ret = settle(conn, fd, &gate, verdict);
+	}
+	leash_scratch_give(hello);
+	return ret;
+}
+
+/* As the kernel does it for a caller without MSG_NOSIGNAL (hooks.md S3) */
+static void raise_sigpipe(void)
+{
+	LEASH_SYS(SYS_tgkill, leash_sys_getpid(), LEASH_SYS(SYS_gettid), SIGPIPE);
+}
+
+ssize_t leash_sniff_send(struct leash_conn *conn, int fd, const struct msghdr *msg, int flags,
+			 const char *call)
+{
+	const size_t all = total(msg);
+	struct iovec iov;
+	struct msghdr out = *msg;
+	char *buf;
+	size_t new_len;
+	ssize_t sent;
+	int verdict;
+
+	if (!leash_registry_same(conn, fd)) {
+		/* The number is another socket's by now: not ours to judge by this slot. */
+		leash_registry_detach(fd);
+		leash_fd_set(fd, leash_fd_probe(fd));
+		return LEASH_REAL(sendmsg, fd, msg, flags);
+	}
+	if (flags & MSG_OOB)
+		return -EINVAL;		/* urgent bytes are not part of the stream that is read */
+	if (all == 0)
+		return LEASH_REAL(sendmsg, fd, msg, flags);
+	buf = buffer_of(conn);
+	if (!buf)
+		return -ENOBUFS;
+	new_len = gather(buf + conn->sniff_len, LEASH_HELLO_STREAM_MAX - conn->sniff_len, msg);
+	if (new_len == SIZE_MAX)
+		return -EFAULT;
+	verdict = judge(conn, fd, buf, conn->sniff_len + new_len, call);
+	if (verdict < 0)
+		return verdict;
+	iov = (struct iovec){.iov_base = buf + conn->sniff_len, .iov_len = new_len};
+	out.msg_iov = &iov;
+	out.msg_iovlen = 1;
+	out.msg_name = NULL;
+	out.msg_namelen = 0;
+	sent = LEASH_REAL(sendmsg, fd, &out, (flags & ~MSG_ZEROCOPY) | MSG_NOSIGNAL);
+	if (sent == -EPIPE && !(flags & MSG_NOSIGNAL) &&
+	    leash_registry_state(conn) == LEASH_CONN_SNIFFING)
+		raise_sigpipe();
+	if (sent < 0)
+		return sent;
+	conn->sniff_len += (uint32_t)sent;
+	if (verdict == PARTIAL || (size_t)sent < new_len)
+		return sent;
+	leash_sniff_release(conn);
+	leash_conn_opened(conn, fd);
+	if (new_len < all) {
+		/* The rest of a call that was larger than the buffer goes as the program gave it. */
+		struct iovec rest[16];
+		size_t skip = new_len, count = 0;
+		ssize_t more;
+
+		for (size_t i = 0; i < msg->msg_iovlen && count < LEASH_ARRAY_SIZE(rest); i++) {
+			if (skip >= msg->msg_iov[i].iov_len) {
+				skip -= msg->msg_iov[i].iov_len;
+				continue;
+			}
+			rest[count++] = (struct iovec){(char *)msg->msg_iov[i].iov_base + skip,
+						       msg->msg_iov[i].iov_len - skip};
+			skip = 0;
+		}
+		out.msg_iov = rest;
+		out.msg_iovlen = count;
+		out.msg_control = NULL;
+		out.msg_controllen = 0;
+		more = LEASH_REAL(sendmsg, fd, &out, flags | MSG_NOSIGNAL);
+		if (more > 0)
+			sent += more;
+	}
+	return sent;
+}
+
+ssize_t leash_sniff_received(struct leash_conn *conn, int fd, ssize_t got, const char *call)
+{
+	struct leash_gate gate;
+	int ret;
+
+	if (got <= 0 || !leash_registry_same(conn, fd) ||
+	    leash_registry_state(conn) != LEASH_CONN_SNIFFING)
+		return got;
+	leash_conn_gate(&gate, conn, call);
+	if (gate.image) {
+		struct leash_verdict verdict =
+			leash_policy_plaintext(gate.image, &gate.peer, conn->pass);
+
+		/* An answer to bytes that went out unseen, or a server that speaks first. */
+		if (unseen_bytes(conn, fd))
+			verdict.reason = LEASH_WHY_UNJUDGED;
+		leash_gate_judge(&gate, verdict);
+	}
+	ret = leash_conn_deny(conn, fd, &gate);
+	return ret < 0 ? ret : got;
+}

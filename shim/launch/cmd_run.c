@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * netleash run: compile, look at the program, start it on the leash, wait, tell.
+ * Whatever is wrong is said before the program runs; nothing is started then.
+ */
+#include "shim/launch/launch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "shim/abi.h"
+#include "shim/launch/session.h"
+#include "shim/launch/spawn.h"
+
+enum { OPTION_PROJECT = 256, OPTION_PROFILE, OPTION_PLATFORM, OPTION_AUDIT, OPTION_EVENTS, OPTION_FAIL,
+       OPTION_NO_SUMMARY, OPTION_QUIET };
+
+static const struct option options[] = {
+	{"policy", required_argument, NULL, 'p'},
+	{"project", required_argument, NULL, OPTION_PROJECT},
+	{"profile", required_argument, NULL, OPTION_PROFILE},
+	{"platform", required_argument, NULL, OPTION_PLATFORM},
+	{"audit", no_argument, NULL, OPTION_AUDIT},
+	{"events", required_argument, NULL, OPTION_EVENTS},
+	{"fail-on-violation", no_argument, NULL, OPTION_FAIL},
+	{"no-summary", no_argument, NULL, OPTION_NO_SUMMARY},
+	{"quiet", no_argument, NULL, OPTION_QUIET},
+	LEASH_OPTIONS_COMMON,
+};
+
+struct wish {
+	struct leash_compile_options compile;
+	const char *events;
+	bool fail_on_violation, summary, quiet;
+};
+
+/* Return: 0, or an exit status; *@ret_done: leave with it, even if it is 0 */
+static int read_options(const struct leash_command *self, int argc, char *argv[], struct wish *wish,
+			bool *ret_done)
+{
+	int option, status = 0;
+
+	*ret_done = true;
+	while ((option = leash_option(self, argc, argv, "+:hp:", options, &status)) != -1) {
+		switch (option) {
+		case LEASH_OPTION_DONE:
+			return status;
+		case 'p':
+			wish->compile.policy = optarg;
+			break;
+		case OPTION_PROJECT:
+			wish->compile.project = optarg;
+			break;
+		case OPTION_PROFILE:
+			if (!leash_known_word(self, "--profile", optarg, leash_profile_text))
+				return LEASH_EXIT_USAGE;
+			wish->compile.profile = optarg;
+			break;
+		case OPTION_PLATFORM:
+			if (!leash_known_word(self, "--platform", optarg, leash_platform_text))
+				return LEASH_EXIT_USAGE;
+			wish->compile.platform = optarg;
+			break;
+		case OPTION_AUDIT:
+			wish->compile.audit = 1;
+			break;
+		case OPTION_EVENTS:
+			if (optarg[0] == '\0')
+				return leash_usage(self, "run: --events wants the name of a file");
+			wish->events = optarg;
+			break;
+		case OPTION_FAIL:
+			wish->fail_on_violation = true;
+			break;
+		case OPTION_NO_SUMMARY:
+			wish->summary = false;
+			break;
+		case OPTION_QUIET:
+			wish->quiet = true;
+			wish->summary = false;
+			break;
+		}
+	}
+	if (optind == argc)
+		return leash_usage(self, "run: no program given");
+	leash_environment(&wish->compile);
+	if (!wish->compile.policy && !wish->compile.project)
+		return leash_usage(self, "run: no policy: give -p POLICY or --project DIR, or set "
+					 LEASH_ENV_POLICY);
+	*ret_done = false;
+	return 0;
+}
+
+/* Absolute, because the program may change its directory; and it must be possible to
+ * append to it, because a program's shim has nobody to complain to. */
+static int open_events(const char *path, char ret_path[static PATH_MAX])
+{
+	char cwd[PATH_MAX] = "";
+	int fd;
+
+	if (path[0] != '/' && !getcwd(cwd, sizeof(cwd))) {
+		leash_say("--events \"%s\": where are we? %s", path, strerror(errno));
+		return LEASH_EXIT_SYSTEM;
+	}
+	if (snprintf(ret_path, PATH_MAX, "%s%s%s", cwd, cwd[0] ? "/" : "", path) >= PATH_MAX) {
+		leash_say("--events \"%s\": %s", path, strerror(ENAMETOOLONG));
+		return LEASH_EXIT_SYSTEM;
+	}
+	fd = open(ret_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0666);
+	if (fd < 0 && errno != ENXIO) {		/* ENXIO: a FIFO that nobody reads yet */
+		leash_say("--events \"%s\": %s", path, strerror(errno));
+		return LEASH_EXIT_SYSTEM;
+	}
+	if (fd >= 0)
+		close(fd);
+	return 0;
+}
+
+static void tell_unenforced(const struct leash_image *image)
+{
+	char list[512] = "";
+	const char *phrase;
+
+	for (size_t i = 0; (phrase = leash_compile_unenforced(image, i)); i++)
+		snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%s", i ? ", " : "", phrase);
+	if (list[0])
+		leash_say("not enforced yet by this version: %s", list);
+}
+
+/* Whatever weakens the policy says so, at the start and at the end. */
+static void tell_weak(const struct leash_image *image, bool end)
+{
+	const struct leash_settings *settings = leash_image_settings(image);
+	const char *verb = end ? "was" : "is";
+
+	if (settings->audit)
+		leash_say("audit %s on: nothing %s refused", verb, verb);
+	else if (settings->skip_domain_check)
+		leash_say("skip_domain_check %s on: domain lists, TLS versions and certificates %s not enforced",
+			  verb, end ? "were" : "are");
+}
+
+static int run_image(const struct wish *wish, const struct leash_compiled *compiled,
+		     struct leash_spawn *spawn)
+{
+	const struct leash_image *image;
+	unsigned long long refused = 0;
+	struct leash_run run;
+	char why[PATH_MAX + 256];
+	int status = 0, error;
+
+	error = leash_image_open(compiled->image, compiled->image_len, &image);
+	if (error == 0)
+		error = leash_run_make(compiled->image, compiled->image_len, &run, why, sizeof(why));
+	else
+		snprintf(why, sizeof(why), "the compiled policy: %s", strerror(-error));
+	if (error < 0) {
+		leash_say("%s", why);
+		return LEASH_EXIT_SYSTEM;
+	}
+	spawn->image = run.image;
+	spawn->session = run.page;
+	spawn->kill_rest = leash_image_settings(image)->profile == LEASH_PROFILE_BUILD;
+	tell_weak(image, false);
+	if (!wish->quiet)
+		tell_unenforced(image);
+	error = leash_spawn_wait(spawn, &status);
+	if (error == 0) {
+		leash_summary(run.page_fd, image, wish->summary, &refused);
+		if (!wish->quiet)
+			tell_weak(image, true);
+	}
+	leash_run_remove(&run);
+	if (error)
+		return error;
+	if (wish->fail_on_violation && refused)
+		return LEASH_EXIT_VIOLATION;
+	return leash_die_like(status);
+}
+
+int leash_cmd_run(const struct leash_command *self, int argc, char *argv[])
+{
+	struct wish wish = {.compile.audit = -1, .summary = true};
+	char shim[PATH_MAX], events[PATH_MAX];
+	struct leash_compiled compiled;
+	struct leash_program program;
+	struct leash_spawn spawn = {.program = &program, .shim = shim};
+	bool done;
+	int status = read_options(self, argc, argv, &wish, &done);
+
+	if (done)
+		return status;
+	if (leash_on_leash(shim, sizeof(shim))) {
+		leash_say("already on a leash (LD_PRELOAD has %s): a second policy could only loosen it", shim);
+		return LEASH_EXIT_SYSTEM;
+	}
+	status = leash_compile(&wish.compile, &compiled);
+	leash_faults_print(stderr, &compiled);
+	if (status < 0) {
+		if (status == -ENOMEM)
+			leash_say("%s", strerror(ENOMEM));
+		else
+			leash_say("the policy has %zu error%s: %s was not started", compiled.error_count,
+				  compiled.error_count == 1 ? "" : "s", argv[optind]);
+		leash_compiled_free(&compiled);
+		return status == -ENOMEM ? LEASH_EXIT_SYSTEM : LEASH_EXIT_POLICY;
+	}
+
+	if (!wish.events)
+		wish.events = getenv(LEASH_ENV_EVENTS);
+	if (wish.events && !wish.events[0])
+		wish.events = NULL;
+	status = leash_shim_find(shim);
+	if (!status)
+		status = leash_program_find(argv[optind], &program);
+	if (!status && wish.events)
+		status = open_events(wish.events, events);
+	spawn.argv = argv + optind;
+	spawn.events = wish.events ? events : NULL;
+	spawn.quiet = wish.quiet;
+	if (!status)
+		status = run_image(&wish, &compiled, &spawn);
+	leash_compiled_free(&compiled);
+	return status;
+}

@@ -1,0 +1,616 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The program runs in our process group, so that the terminal treats both alike:
+ * what it sends (^C, ^Z, a hang-up) reaches the program without us. We block every
+ * signal, take them one by one, and pass on those that somebody sent to us alone
+ * (si_code of kill() and friends; the terminal's is SI_KERNEL). When the program
+ * stops, we stop, and the shell sees a stopped job.
+ *
+ * We are the sub-reaper of all that it starts: a launcher that forks and leaves is
+ * waited for, and a build leaves nothing behind.
+ */
+#include "shim/launch/spawn.h"
+
+#include <dirent.h>
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "shim/abi.h"
+#include "shim/launch/launch.h"
+
+#define LINGER_MS 1000		/* the program has ended: so long without a word about the rest */
+#define KILL_ROUNDS 200		/* of 10 ms: what SIGKILL does not end by then hangs in the kernel */
+
+#if defined(__x86_64__)
+#define OUR_MACHINE EM_X86_64
+#elif defined(__aarch64__)
+#define OUR_MACHINE EM_AARCH64
+#endif
+
+extern char **environ;
+
+/* ------------------------------------------------------------- the program */
+
+/* Return: 0, or the errno with which exec would fail */
+static int usable(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return errno;
+	if (S_ISDIR(st.st_mode))
+		return EISDIR;
+	if (!S_ISREG(st.st_mode) || faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) < 0)
+		return EACCES;
+	return 0;
+}
+
+static int look_up(const char *name, char ret_path[static PATH_MAX])
+{
+	const char *path = getenv("PATH"), *end;
+	int error = ENOENT;
+
+	if (strlen(name) >= PATH_MAX)
+		return ENAMETOOLONG;
+	if (name[0] == '\0')
+		return ENOENT;
+	if (strchr(name, '/')) {
+		strcpy(ret_path, name);
+		return usable(name);
+	}
+	if (!path)
+		path = "/bin:/usr/bin";		/* as execvp() */
+	for (;; path = end + 1) {
+		char candidate[PATH_MAX];
+		int len, why;
+
+		end = strchrnul(path, ':');
+		len = snprintf(candidate, sizeof(candidate), "%.*s%s%s", (int)(end - path), path,
+			       end == path ? "./" : "/", name);
+		if (len < (int)sizeof(candidate)) {
+			why = usable(candidate);
+			if (why == 0) {
+				strcpy(ret_path, candidate);
+				return 0;
+			}
+			/* What is there and may not be executed is what gets reported; what is in
+			 * a directory that we may not search is not known to be there. */
+			if (why == EACCES && error == ENOENT && access(candidate, F_OK) == 0) {
+				error = EACCES;
+				strcpy(ret_path, candidate);
+			}
+		}
+		if (*end == '\0')
+			return error;
+	}
+}
+
+static int cannot_carry(const struct leash_program *program)
+{
+	const struct leash_carry_info *carry = &program->carry;
+	const char *text = leash_carry_text(carry->result);
+
+	/* A script's interpreter is what has the fault; an ELF program's is part of it. */
+	if (carry->interp[0] && carry->result == LEASH_CARRY_LIBC)
+		leash_say("%s: cannot be put on the leash: %s (it wants %s)", program->path, text,
+			  carry->interp);
+	else if (carry->interp[0])
+		leash_say("%s: cannot be put on the leash: its interpreter is %s, and %s",
+			  program->path, carry->interp, text);
+	else
+		leash_say("%s: cannot be put on the leash: %s", program->path, text);
+	return LEASH_EXIT_CANNOT;
+}
+
+int leash_program_find(const char *name, struct leash_program *ret)
+{
+	struct leash_carry_info sh;
+	int error = look_up(name, ret->path);
+
+	switch (error) {
+	case 0:
+		break;
+	case ENOENT:
+	case ENOTDIR:
+		leash_say("%s: no such program%s", name, strchr(name, '/') ? "" : " in PATH");
+		return LEASH_EXIT_NOT_FOUND;
+	default:
+		leash_say("%s: cannot be executed: %s",
+			  strchr(name, '/') || error != EACCES ? name : ret->path, strerror(error));
+		return LEASH_EXIT_CANNOT;
+	}
+
+	/* no_new_privs is what the program will run with. */
+	switch (leash_carry_check(AT_FDCWD, ret->path, 0, true, &ret->carry)) {
+	case LEASH_CARRY_OK:
+		return 0;
+	case LEASH_CARRY_UNKNOWN:
+		/* exec will say ENOEXEC, and a shell runs it then, as execvp() does. */
+		sh = ret->carry;
+		if (leash_carry_check(AT_FDCWD, "/bin/sh", 0, true, &sh) == LEASH_CARRY_OK)
+			return 0;
+		leash_say("%s: is run by /bin/sh, which cannot be put on the leash: %s", ret->path,
+			  leash_carry_text(sh.result));
+		return LEASH_EXIT_CANNOT;
+	case LEASH_CARRY_ERROR:
+		/* Only an interpreter is left that is not there, or a chain of them without end. */
+		leash_say("%s: cannot be executed: its interpreter %s is missing or no program",
+			  ret->path, ret->carry.interp);
+		return LEASH_EXIT_CANNOT;
+	case LEASH_CARRY_STATIC:
+	case LEASH_CARRY_LIBC:
+	case LEASH_CARRY_CLASS:
+	case LEASH_CARRY_MACHINE:
+	case LEASH_CARRY_SECURE:
+	case LEASH_CARRY_UNREADABLE:
+		break;
+	}
+	return cannot_carry(ret);
+}
+
+/* ---------------------------------------------------------------- the shim */
+
+static int no_shim(const char *path, const char *why)
+{
+	leash_say("%s: %s", path, why);
+	return LEASH_EXIT_SYSTEM;
+}
+
+int leash_shim_find(char ret_path[static PATH_MAX])
+{
+	ssize_t len = readlink("/proc/self/exe", ret_path, PATH_MAX);
+	struct statvfs fs;
+	Elf64_Ehdr header;
+	struct stat st;
+	char *base;
+	int fd;
+
+	if (len <= 0 || len >= PATH_MAX)
+		return no_shim("/proc/self/exe", "cannot be read: where " LEASH_SHIM_NAME
+						 " is cannot be known without /proc");
+	ret_path[len] = '\0';
+	base = strrchr(ret_path, '/') + 1;
+	if ((size_t)(base - ret_path) + sizeof(LEASH_SHIM_NAME) > PATH_MAX)
+		return no_shim(ret_path, strerror(ENAMETOOLONG));
+	strcpy(base, LEASH_SHIM_NAME);
+	/* LD_PRELOAD knows no quoting: it is split at these, and '$' starts a substitution. */
+	if (strpbrk(ret_path, " :$"))
+		return no_shim(ret_path, "LD_PRELOAD cannot hold a path with ' ', ':' or '$' in it: "
+					 "install netleash somewhere else");
+	fd = open(ret_path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return no_shim(ret_path, errno == ENOENT ? "is not there: it belongs beside the netleash command"
+							 : strerror(errno));
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) ||
+	    pread(fd, &header, sizeof(header), 0) != (ssize_t)sizeof(header) ||
+	    memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_type != ET_DYN) {
+		close(fd);
+		return no_shim(ret_path, "is no shared object");
+	}
+	close(fd);
+	if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_machine != OUR_MACHINE)
+		return no_shim(ret_path, "is built for another kind of machine than this command");
+	if (statvfs(ret_path, &fs) == 0 && (fs.f_flag & ST_NOEXEC))
+		return no_shim(ret_path, "is on a file system mounted noexec: the program would run without it");
+	return 0;
+}
+
+bool leash_on_leash(char *ret_entry, size_t size)
+{
+	const char *at = getenv("LD_PRELOAD");
+
+	while (at && *at) {
+		size_t len = strcspn(at, " :");
+		const char *base = memrchr(at, '/', len);
+
+		base = base ? base + 1 : at;
+		if ((size_t)(at + len - base) == sizeof(LEASH_SHIM_NAME) - 1 &&
+		    memcmp(base, LEASH_SHIM_NAME, sizeof(LEASH_SHIM_NAME) - 1) == 0) {
+			snprintf(ret_entry, size, "%.*s", (int)len, at);
+			return true;
+		}
+		at += len;
+		at += strspn(at, " :");
+	}
+	return false;
+}
+
+/* --------------------------------------------------------- its environment */
+
+static bool is_variable(const char *entry, const char *name)
+{
+	size_t len = strlen(name);
+
+	return strncmp(entry, name, len) == 0 && entry[len] == '=';
+}
+
+__attribute__((format(printf, 1, 2))) static char *make(const char *format, ...)
+{
+	char *text;
+	va_list ap;
+	int len;
+
+	va_start(ap, format);
+	len = vasprintf(&text, format, ap);
+	va_end(ap);
+	return len < 0 ? NULL : text;
+}
+
+/* A sanitizer's runtime, ours, then what the caller had, in its order (hooks.md P3, X1). */
+static char *make_preload(const struct leash_spawn *spawn)
+{
+	const char *runtime = spawn->program->carry.runtime, *had = getenv("LD_PRELOAD");
+	size_t first;
+
+	if (!had)
+		had = "";
+	had += strspn(had, " :");
+	first = strcspn(had, " :");
+	if (runtime[0] && strlen(runtime) == first && strncmp(had, runtime, first) == 0)
+		had += first + strspn(had + first, " :");	/* it stands there already */
+	return make("LD_PRELOAD=%s%s%s%s%s", runtime, runtime[0] ? ":" : "", spawn->shim,
+		    had[0] ? ":" : "", had);
+}
+
+/* Strings are never freed: what follows is exec or exit. */
+static char **make_environment(const struct leash_spawn *spawn)
+{
+	static const char *const replaced[] = {"LD_PRELOAD", LEASH_ENV_POLICY, LEASH_ENV_PROJECT,
+					       LEASH_ENV_IMAGE, LEASH_ENV_SESSION, LEASH_ENV_EVENTS};
+	size_t count = 0, at = 0;
+	char **env;
+
+	while (environ[count])
+		count++;
+	env = calloc(count + 7, sizeof(*env));
+	if (!env)
+		return NULL;
+	if (!(env[at++] = make_preload(spawn)) ||
+	    !(env[at++] = make("%s=%s", LEASH_ENV_IMAGE, spawn->image)) ||
+	    !(env[at++] = make("%s=%s", LEASH_ENV_SESSION, spawn->session)) ||
+	    (spawn->events && !(env[at++] = make("%s=%s", LEASH_ENV_EVENTS, spawn->events))) ||
+	    (spawn->quiet && !(env[at++] = make("%s=quiet", LEASH_ENV_LOG))))
+		return NULL;
+	for (size_t i = 0; i < count; i++) {
+		bool keep = !(spawn->quiet && is_variable(environ[i], LEASH_ENV_LOG));
+
+		for (size_t k = 0; k < sizeof(replaced) / sizeof(replaced[0]); k++)
+			keep = keep && !is_variable(environ[i], replaced[k]);
+		if (keep)
+			env[at++] = environ[i];
+	}
+	return env;
+}
+
+/* --------------------------------------------------------------- its start */
+
+struct start {
+	const char *path;
+	char **argv, **sh_argv, **env;
+	sigset_t mask;			/* as it was */
+	struct sigaction child;		/* SIGCHLD, as it was */
+	pid_t parent;
+	volatile int error;		/* of exec; 0: it runs */
+};
+
+/* Behind vfork(): this memory is the parent's, which waits. */
+static void become(struct start *start)
+{
+	/* Without us nothing would be counted, forwarded or cleaned up. */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != start->parent ||
+	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+	    sigaction(SIGCHLD, &start->child, NULL) < 0 ||
+	    sigprocmask(SIG_SETMASK, &start->mask, NULL) < 0) {
+		start->error = errno ? errno : ESRCH;
+		return;
+	}
+	execve(start->path, start->argv, start->env);
+	if (errno == ENOEXEC)
+		execve("/bin/sh", start->sh_argv, start->env);
+	start->error = errno;
+}
+
+__attribute__((noinline)) static pid_t start_program(struct start *start)
+{
+	pid_t pid = vfork();	/* exec's errno comes back in memory, and no page is copied */
+
+	if (pid == 0) {
+		become(start);
+		_exit(LEASH_EXIT_CANNOT);
+	}
+	return pid;
+}
+
+/* ---------------------------------------------------------- what it starts */
+
+/* Parent of a process, and its name; 0 if it is gone. "PID (NAME) STATE PPID …" */
+static pid_t parent_of(const char *pid, char ret_name[static 17])
+{
+	char path[64], stat[512], *open_at, *close_at;
+	ssize_t len;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%.20s/stat", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	len = read(fd, stat, sizeof(stat) - 1);
+	close(fd);
+	if (len <= 0)
+		return 0;
+	stat[len] = '\0';
+	open_at = strchr(stat, '(');
+	close_at = strrchr(stat, ')');
+	if (!open_at || !close_at || strlen(close_at) < 5 || close_at[2] == 'Z')
+		return 0;
+	snprintf(ret_name, 17, "%.*s", (int)(close_at - open_at - 1), open_at + 1);
+	return (pid_t)strtol(close_at + 4, NULL, 10);
+}
+
+/* Our own children: the program, and what became ours when its parents ended.
+ * @signal: 0 counts only. Return: how many; the first in @ret_pid and @ret_name */
+static unsigned int signal_children(int signal, pid_t *ret_pid, char ret_name[static 17])
+{
+	DIR *proc = opendir("/proc");
+	const struct dirent *entry;
+	unsigned int count = 0;
+	char name[17];
+
+	if (!proc)
+		return 0;
+	while ((entry = readdir(proc))) {
+		if (entry->d_name[0] < '1' || entry->d_name[0] > '9' ||
+		    parent_of(entry->d_name, name) != getpid())
+			continue;
+		if (count++ == 0) {
+			*ret_pid = (pid_t)strtol(entry->d_name, NULL, 10);
+			strcpy(ret_name, name);
+		}
+		if (signal)
+			kill((pid_t)strtol(entry->d_name, NULL, 10), signal);
+	}
+	closedir(proc);
+	return count;
+}
+
+struct watch {
+	const struct leash_spawn *spawn;
+	sigset_t all;
+	pid_t pid;		/* the program */
+	int status;
+	bool ended;		/* it has */
+	bool alone;		/* no process of the run is left */
+	unsigned int asked;	/* how often we were told to end after that */
+};
+
+static bool is_pending(int signal)
+{
+	sigset_t pending;
+
+	return sigpending(&pending) == 0 && sigismember(&pending, signal) == 1;
+}
+
+/*
+ * Stop as the program did, so that the shell has its terminal back, and wake it when
+ * we are woken. If a SIGCONT waits for us already, that stop is over.
+ */
+static void stop_like(struct watch *watch, int signal)
+{
+	const struct timespec now = {0};
+	sigset_t one;
+	int status;
+
+	if (is_pending(SIGCONT))
+		return;
+	/* Somebody who stops the program by its pid will wake it by its pid, and would leave us
+	 * stopped: only before a terminal is a shell waiting for it. */
+	if (signal == SIGSTOP && tcgetpgrp(STDIN_FILENO) != getpgrp() &&
+	    tcgetpgrp(STDERR_FILENO) != getpgrp())
+		return;
+	if (signal == SIGSTOP) {
+		raise(SIGSTOP);
+	} else {
+		struct sigaction stop = {.sa_handler = SIG_DFL}, old;
+
+		sigaction(signal, &stop, &old);
+		sigemptyset(&one);
+		sigaddset(&one, signal);
+		raise(signal);			/* blocked: it happens with the next line */
+		sigprocmask(SIG_UNBLOCK, &one, NULL);
+		sigprocmask(SIG_BLOCK, &one, NULL);
+		sigaction(signal, &old, NULL);
+	}
+	/* Nothing ends a stop but SIGCONT, and it is blocked: without it there was no stop (an
+	 * orphaned process group has none). */
+	if (!is_pending(SIGCONT))
+		return;
+	sigemptyset(&one);
+	sigaddset(&one, SIGCONT);
+	sigtimedwait(&one, NULL, &now);
+	/* A shell wakes the whole group: then the program needs no second SIGCONT. */
+	if (waitpid(watch->pid, &status, WNOHANG | WCONTINUED) != watch->pid)
+		kill(watch->pid, SIGCONT);
+	else if (!WIFCONTINUED(status)) {
+		watch->status = status;
+		watch->ended = true;
+	}
+}
+
+static void reap(struct watch *watch)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0) {
+		if (pid != watch->pid)
+			continue;
+		if (WIFSTOPPED(status)) {
+			stop_like(watch, WSTOPSIG(status));
+		} else {
+			watch->status = status;
+			watch->ended = true;
+		}
+	}
+	watch->alone = pid < 0 && errno == ECHILD;
+}
+
+static void pass_on(struct watch *watch, const siginfo_t *info)
+{
+	bool sent = info->si_code <= 0;		/* by a process, not by the kernel */
+	bool ends = info->si_signo == SIGINT || info->si_signo == SIGQUIT ||
+		    info->si_signo == SIGTERM || info->si_signo == SIGHUP;
+	char name[17];
+	pid_t first;
+
+	if (!watch->ended) {
+		/* "kill 0" of the program reached itself already. */
+		if (!sent || info->si_pid == watch->pid)
+			return;
+		if (info->si_code == SI_QUEUE)
+			sigqueue(watch->pid, info->si_signo, info->si_value);
+		else
+			kill(watch->pid, info->si_signo);
+		return;
+	}
+	/* What is left may be in a session of its own, where no terminal reaches it. */
+	if (!sent && !ends)
+		return;
+	if (ends)
+		watch->asked++;
+	signal_children(info->si_signo, &first, name);
+}
+
+/* What the program left behind, in the middle of waiting for it */
+static void tell_rest(void)
+{
+	char name[17] = "";
+	pid_t first = 0;
+	unsigned int count = signal_children(0, &first, name);
+
+	if (count == 1)
+		leash_say("the program has ended, waiting for %s (process %d) that it left running", name,
+			  first);
+	else if (count > 1)
+		leash_say("the program has ended, waiting for %s (process %d) and %u more that it left running",
+			  name, first, count - 1);
+}
+
+static void kill_rest(struct watch *watch)
+{
+	const struct timespec pause = {.tv_nsec = 10 * 1000 * 1000};
+	char name[17] = "";
+	pid_t first = 0;
+	sigset_t child;
+
+	sigemptyset(&child);
+	sigaddset(&child, SIGCHLD);
+	/* The children of the killed become ours, and are killed in the next round. */
+	for (int round = 0; round < KILL_ROUNDS; round++) {
+		reap(watch);
+		if (watch->alone)
+			return;
+		signal_children(SIGKILL, &first, name);
+		sigtimedwait(&child, NULL, &pause);
+	}
+	leash_say("%s (process %d) of the build cannot be killed and is left behind", name, first);
+}
+
+static void wait_all(struct watch *watch)
+{
+	const struct timespec linger = {.tv_sec = LINGER_MS / 1000};
+	bool told = watch->spawn->quiet;
+	siginfo_t info;
+
+	for (;;) {
+		bool timed = watch->ended && !told;
+		int signal;
+
+		signal = timed ? sigtimedwait(&watch->all, &info, &linger) : sigwaitinfo(&watch->all, &info);
+		if (signal == SIGCHLD) {
+			reap(watch);
+		} else if (signal > 0) {
+			pass_on(watch, &info);
+		} else if (errno == EAGAIN) {
+			tell_rest();
+			told = true;
+		}
+		if (watch->ended && (watch->alone || watch->spawn->kill_rest || watch->asked > 1))
+			break;
+	}
+	if (!watch->alone && watch->spawn->kill_rest)
+		kill_rest(watch);
+}
+
+int leash_spawn_wait(const struct leash_spawn *spawn, int *ret_status)
+{
+	struct watch watch = {.spawn = spawn};
+	struct sigaction fresh = {.sa_handler = SIG_DFL};
+	struct start start = {.path = spawn->program->path, .argv = spawn->argv, .parent = getpid()};
+	size_t argc = 0;
+
+	while (spawn->argv[argc])
+		argc++;
+	start.env = make_environment(spawn);
+	start.sh_argv = calloc(argc + 2, sizeof(*start.sh_argv));
+	if (!start.env || !start.sh_argv) {
+		leash_say("%s", strerror(ENOMEM));
+		return LEASH_EXIT_SYSTEM;
+	}
+	start.sh_argv[0] = (char *)(uintptr_t)"/bin/sh";
+	start.sh_argv[1] = (char *)(uintptr_t)spawn->program->path;
+	for (size_t i = 1; i < argc; i++)
+		start.sh_argv[i + 1] = spawn->argv[i];
+
+	sigfillset(&watch.all);
+	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0 || sigprocmask(SIG_BLOCK, &watch.all, &start.mask) < 0 ||
+	    sigaction(SIGCHLD, &fresh, &start.child) < 0) {
+		leash_say("%s", strerror(errno));
+		return LEASH_EXIT_SYSTEM;
+	}
+	watch.pid = start_program(&start);
+	if (watch.pid < 0) {
+		leash_say("%s: cannot be started: %s", start.path, strerror(errno));
+		return LEASH_EXIT_SYSTEM;
+	}
+	if (start.error) {
+		waitpid(watch.pid, NULL, 0);
+		leash_say("%s: cannot be executed: %s", start.path, strerror(start.error));
+		return start.error == ENOENT ? LEASH_EXIT_NOT_FOUND : LEASH_EXIT_CANNOT;
+	}
+	wait_all(&watch);
+	*ret_status = watch.status;
+	return 0;
+}
+
+int leash_die_like(int status)
+{
+	const struct rlimit none = {0, 0};
+	struct sigaction fresh = {.sa_handler = SIG_DFL};
+	sigset_t one;
+
+	if (WIFEXITED(status))
+		return WEXITSTATUS(status);
+	/* The core, if any, is the program's: no second one of ours beside it. */
+	setrlimit(RLIMIT_CORE, &none);
+	prctl(PR_SET_DUMPABLE, 0);
+	sigaction(WTERMSIG(status), &fresh, NULL);
+	sigemptyset(&one);
+	sigaddset(&one, WTERMSIG(status));
+	raise(WTERMSIG(status));
+	sigprocmask(SIG_UNBLOCK, &one, NULL);
+	return 128 + WTERMSIG(status);
+}

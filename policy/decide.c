@@ -601,7 +601,8 @@ struct leash_verdict leash_policy_bind_udp(const struct leash_image *image,
 		return allow(LEASH_RULE_UDP);
 	if (settings->lan_allow)
 		return allow(LEASH_RULE_LAN);
-	if (settings->lan_multicast && (addr->family == LEASH_INET || addr->family == LEASH_INET6) &&
+	if (settings->lan_multicast &&
+	    (addr->family == LEASH_INET || addr->family == LEASH_INET6) &&
 	    leash_addr_range(addr) == LEASH_CLASS_MULTICAST)
 		return allow(LEASH_RULE_MULTICAST);
 	return settle(image, judge_listen(image, addr, port), true);

@@ -386,7 +386,8 @@ static void hint_transport(struct out *out, const struct about *about)
 {
 	switch (about->verdict->rule) {
 	case LEASH_RULE_DNS:
-		put(out, "only A, AAAA, CNAME, HTTPS and SVCB questions for listed names may be asked");
+		put(out, "only A, AAAA, CNAME, HTTPS and SVCB questions for listed names");
+		put(out, " may be asked");
 		return;
 	case LEASH_RULE_UDP:
 		if (about->near) {

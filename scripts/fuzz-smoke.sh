@@ -51,6 +51,19 @@ seeds() {
 		find policy tests/data -name '*.cfg' -size -16k -exec sh -c \
 			'for f; do cp "$f" "$0/$(echo "$f" | tr / -)"; done' "$2" {} +
 		printf 'domains: { request = [ "https://a.example", "b.example:8443" ]; };\n' > "$2/small"
+		printf 'profile = "tcsas";\n\x1f{"appid":"x","networkTimeout":{"request":500},"setting":{"urlCheck":false}}' > "$2/project"
+		;;
+	fuzz_image)
+		for mode in 000 002 004 006; do
+			printf '%b' "\\0$mode" > "$2/whole-$mode"
+			# {offset, value}: somewhere in each part of it
+			for offset in 020 100 200 300 400 500 600 700 1000 1400 2000; do
+				high=$(printf '%03o' $((0$offset >> 8)))
+				low=$(printf '%03o' $((0$offset & 255)))
+				printf '%b' "\\0$mode\\0$low\\0$high\\0000\\0377\\0377\\0377\\0177" > "$2/patch-$mode-$offset"
+			done
+		done
+		printf '\001NLPOLICY' > "$2/raw"
 		;;
 	esac
 	# One at least, or the first input is empty and the fuzzer has nothing to begin with.

@@ -42,7 +42,7 @@
  * The private directory: $XDG_RUNTIME_DIR/netleash if XDG_RUNTIME_DIR is set, absolute and
  * ours; else /run/netleash for root if it can be made; else /tmp/netleash-UID. Mode 0700 (root:
  * 0711, so that a program that gives up root still reaches its image), owner checked, never a symlink.
- * In it:	image-DEV-INO-SIZE-MTIME		kept images of plain LD_PRELOAD
+ * In it:	image-ABI-HASH	kept images of plain LD_PRELOAD, by policy path
  *		ID/image, ID/session			one run; ID is "PID-RANDOM"; removed at its end
  */
 #define LEASH_DIR_NAME "netleash"

@@ -184,7 +184,8 @@ static void put_all(struct build *build, const struct leash_draft *draft, size_t
 	size_t offset = sizeof(*image);
 	struct leash_source *sources = put_section(build, &image->sources, &offset,
 						   draft->source_count, sizeof(*sources));
-	uint8_t *distrust = put_section(build, &image->distrust, &offset, draft->distrust_count, 32);
+	uint8_t *distrust = put_section(build, &image->distrust, &offset,
+					draft->distrust_count, 32);
 	uint32_t *extra_ca = put_section(build, &image->extra_ca, &offset, draft->extra_ca_count,
 					 sizeof(*extra_ca));
 	uint16_t *ports = put_section(build, &image->ports, &offset, draft->loopback_port_count,

@@ -77,7 +77,7 @@ struct leash_work_file {
 struct leash_chunk;
 struct leash_work {
 	const struct leash_compile_options *options;
-	struct leash_draft draft;	/* .settings and strings; the arrays are the vectors below */
+	struct leash_draft draft;	/* settings and strings; its arrays are below */
 	struct leash_vec entries;	/* struct leash_draft_entry */
 	struct leash_vec entry_places;	/* struct leash_place, same index */
 	struct leash_vec sources;	/* struct leash_draft_source */

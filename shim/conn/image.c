@@ -33,7 +33,9 @@ static void blame(const char *a, const char *b, const char *c)
 	leash_text_put(why, sizeof(why), len, c);
 }
 
-static const struct leash_image *map(int fd, bool whole)
+/* @ours: a memfd of our own (its mode is 0777); then every byte is checked, once for all who will map
+ * the kept copy. */
+static const struct leash_image *map(int fd, bool ours)
 {
 	const struct leash_image *ret;
 	struct stat st;
@@ -43,14 +45,14 @@ static const struct leash_image *map(int fd, bool whole)
 	    st.st_size > LEASH_IMAGE_MAX)
 		return NULL;
 	/* Somebody else's file is somebody else's policy. */
-	if ((st.st_uid != 0 && st.st_uid != (uid_t)LEASH_SYS(SYS_geteuid) &&
-	     st.st_uid != (uid_t)LEASH_SYS(SYS_getuid)) || (st.st_mode & S_IWOTH))
+	if (!ours && ((st.st_uid != 0 && st.st_uid != (uid_t)LEASH_SYS(SYS_geteuid) &&
+	     st.st_uid != (uid_t)LEASH_SYS(SYS_getuid)) || (st.st_mode & S_IWOTH)))
 		return NULL;
 	page = LEASH_SYS(SYS_mmap, NULL, st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
 	if (page < 0)
 		return NULL;
 	if (leash_image_open((const void *)page, (size_t)st.st_size, &ret) < 0 ||
-	    (whole && leash_image_verify(ret) < 0)) {
+	    (ours && leash_image_verify(ret) < 0)) {
 		LEASH_SYS(SYS_munmap, page, st.st_size);
 		return NULL;
 	}
@@ -67,25 +69,6 @@ static const struct leash_image *map_path(const char *path)
 	ret = map(fd, false);
 	leash_sys_close(fd);
 	return ret;
-}
-
-/* A kept image is good while every file it was made from is the same. */
-static bool current(const struct leash_image *kept)
-{
-	for (uint32_t i = 0; i < leash_image_source_count(kept); i++) {
-		const struct leash_source *source = leash_image_source(kept, i);
-		struct stat st;
-
-		if (LEASH_SYS(SYS_newfstatat, AT_FDCWD, leash_image_string(kept, source->path), &st,
-			      0) < 0)
-			return false;
-		if (st.st_dev != source->dev || st.st_ino != source->ino ||
-		    (uint64_t)st.st_size != source->size ||
-		    (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec !=
-			    source->mtime_ns)
-			return false;
-	}
-	return leash_image_source_count(kept) > 0;
 }
 
 static bool private_dir(const char *dir, mode_t mode)
@@ -118,36 +101,58 @@ static bool find_dir(char *buf, size_t size)
 	return private_dir(buf, 0700);
 }
 
-static size_t put_hex(char *buf, size_t size, size_t len, uint64_t value)
+/* Is it still the file that a kept image was made from? */
+static bool same_file(const struct stat *st, const struct leash_source *source)
 {
-	char digits[17] = {0};
-
-	for (int i = 15; i >= 0; i--, value >>= 4)
-		digits[i] = "0123456789abcdef"[value & 15];
-	len = leash_text_put(buf, size, len, "-");
-	return leash_text_put(buf, size, len, digits + strspn(digits, "0"));
+	return st->st_dev == source->dev && st->st_ino == source->ino &&
+	       (uint64_t)st->st_size == source->size &&
+	       (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec == source->mtime_ns;
 }
 
-static bool kept_path(char *buf, size_t size)
+/* A kept image is good while every file it was made from is the same, and one is ours. */
+static bool current(const struct leash_image *kept)
 {
 	const char *file = leash_env.policy[0] ? leash_env.policy : leash_env.project;
-	struct stat st;
-	uint64_t project = 5381;
+	bool found = !leash_env.policy[0];
+	struct stat asked, st;
+
+	if (LEASH_SYS(SYS_newfstatat, AT_FDCWD, file, &asked, 0) < 0)
+		return false;
+	for (uint32_t i = 0; i < leash_image_source_count(kept); i++) {
+		const struct leash_source *source = leash_image_source(kept, i);
+
+		if (LEASH_SYS(SYS_newfstatat, AT_FDCWD, leash_image_string(kept, source->path), &st,
+			      0) < 0 ||
+		    !same_file(&st, source))
+			return false;
+		found |= same_file(&asked, source);
+	}
+	return found && leash_image_source_count(kept) > 0;
+}
+
+/*
+ * One kept image for each policy path: an edited policy replaces its image instead of leaving
+ * another one behind. The name is a hash; current() looks at what is inside.
+ */
+static bool kept_path(char *buf, size_t size)
+{
+	const char *parts[] = {leash_env.policy, "\n", leash_env.project};
+	uint64_t hash = 14695981039346656037u;	/* FNV-1a */
+	char digits[17] = {0};
 	size_t len;
 
-	if (LEASH_SYS(SYS_newfstatat, AT_FDCWD, file, &st, 0) < 0 || !find_dir(buf, size))
+	if (!find_dir(buf, size))
 		return false;
-	for (const char *c = leash_env.project; *c; c++)
-		project = project * 33 + (uint8_t)*c;
+	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++)
+		for (const char *c = parts[i]; *c; c++)
+			hash = (hash ^ (uint8_t)*c) * 1099511628211u;
+	for (int i = 15; i >= 0; i--, hash >>= 4)
+		digits[i] = "0123456789abcdef"[hash & 15];
 	len = strlen(buf);
-	len = leash_text_put(buf, size, len, "/image");
-	len = put_hex(buf, size, len, LEASH_ABI_VERSION);
-	len = put_hex(buf, size, len, st.st_dev);
-	len = put_hex(buf, size, len, st.st_ino);
-	len = put_hex(buf, size, len, (uint64_t)st.st_size);
-	len = put_hex(buf, size, len,
-		      (uint64_t)st.st_mtim.tv_sec * 1000000000 + (uint64_t)st.st_mtim.tv_nsec);
-	len = put_hex(buf, size, len, leash_env.project[0] ? project : 0);
+	len = leash_text_put(buf, size, len, "/image-");
+	len = leash_text_put_uint(buf, size, len, LEASH_ABI_VERSION);
+	len = leash_text_put(buf, size, len, "-");
+	len = leash_text_put(buf, size, len, digits);
 	return len + 1 < size;
 }
 

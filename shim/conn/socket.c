@@ -35,6 +35,13 @@ static enum leash_sock kind_of(int domain, int type, int protocol)
 	return LEASH_SOCK_OTHER;
 }
 
+/* Arguments that no kernel takes: its own errno says it better, and nothing can come of them. */
+static bool impossible(int domain, int type)
+{
+	return domain < 0 || domain >= 64 || (type & TYPE_MASK) == 0 || (type & TYPE_MASK) > SOCK_PACKET ||
+	       (type & ~(TYPE_MASK | SOCK_CLOEXEC | SOCK_NONBLOCK)) != 0;
+}
+
 static const char *what_of(int domain, int type)
 {
 	switch (domain) {
@@ -58,7 +65,7 @@ int leash_conn_socket(int domain, int type, int protocol)
 	long fd;
 
 	/* Kinds that are always granted ask nothing: no policy is loaded for an AF_UNIX program. */
-	if (kind == LEASH_SOCK_OTHER) {
+	if (kind == LEASH_SOCK_OTHER && !impossible(domain, type)) {
 		const struct leash_image *image = leash_image_get();
 		const int ret = leash_gate_simple("socket", what_of(domain, type),
 						  image ? leash_policy_socket(image, kind)
@@ -83,7 +90,7 @@ int leash_conn_socketpair(int domain, int type, int protocol, int fds[2])
 {
 	long ret;
 
-	if (domain != AF_UNIX) {
+	if (domain != AF_UNIX && !impossible(domain, type)) {
 		const struct leash_image *image = leash_image_get();
 
 		ret = leash_gate_simple("socketpair", what_of(domain, type),

@@ -31,13 +31,13 @@ static const char our_interp[] = "/lib/ld-linux-aarch64.so.1";
 #define OUR_DATA ELFDATA2MSB
 #endif
 
-#define HEAD_SIZE 256		/* BINPRM_BUF_SIZE: what the kernel reads to know a file */
-#define SCRIPT_DEPTH_MAX 5	/* rewrites of "#!", as in the kernel's exec_binprm() */
-#define PHDR_MAX (65536 / sizeof(Elf64_Phdr))	/* more than that: the kernel's ENOEXEC */
-#define PHDR_CHUNK 8
-#define DYN_CHUNK 16
-#define DYN_MAX 4096		/* entries of .dynamic looked at; a real one has some 40 */
-#define NEEDED_MAX 256
+#define HEAD_SIZE        256 /* BINPRM_BUF_SIZE: what the kernel reads to know a file */
+#define SCRIPT_DEPTH_MAX 5   /* rewrites of "#!", as in the kernel's exec_binprm() */
+#define PHDR_MAX         (65536 / sizeof(Elf64_Phdr)) /* more than that: the kernel's ENOEXEC */
+#define PHDR_CHUNK       8
+#define DYN_CHUNK        16
+#define DYN_MAX          4096 /* entries of .dynamic looked at; a real one has some 40 */
+#define NEEDED_MAX       256
 
 /* AT_EACCESS of faccessat2(), whose number the oldest headers lack */
 #ifndef SYS_faccessat2
@@ -48,7 +48,7 @@ struct elf {
 	int fd;
 	off_t phoff;
 	unsigned int phnum;
-	Elf64_Phdr interp, dynamic;	/* p_type PT_NULL: there is none */
+	Elf64_Phdr interp, dynamic; /* p_type PT_NULL: there is none */
 };
 
 static int read_fully(int fd, void *buf, size_t len, off_t offset)
@@ -117,7 +117,7 @@ static int open_again(int fd)
 		return -EBADF;
 	path[len + put_decimal(path + len, (unsigned int)fd)] = '\0';
 	again = leash_sys_open(path, O_RDONLY | O_NOCTTY | O_NONBLOCK, 0);
-	if (again == -ENOENT || again == -ENOTDIR)	/* no /proc: good enough if it is readable */
+	if (again == -ENOENT || again == -ENOTDIR) /* no /proc: good enough if it is readable */
 		return (int)LEASH_SYS(SYS_fcntl, fd, F_DUPFD_CLOEXEC, 0);
 	return again;
 }
@@ -149,7 +149,8 @@ static enum leash_carry open_program(int dirfd, const char *path, int flags, int
 	if ((flags & AT_EMPTY_PATH) && path[0] == '\0')
 		fd = open_again(dirfd);
 	else
-		fd = LEASH_SYS(SYS_openat, dirfd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0);
+		fd = LEASH_SYS(SYS_openat, dirfd, path,
+			       O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0);
 	/* Also a full table of descriptors: what cannot be looked at is not let go. */
 	if (fd < 0)
 		return LEASH_CARRY_UNREADABLE;
@@ -172,7 +173,8 @@ static bool script_interp(const unsigned char *head, size_t len, char ret_path[s
 	while (at < len && (head[at] == ' ' || head[at] == '\t'))
 		at++;
 	start = at;
-	while (at < len && head[at] != '\n' && head[at] != ' ' && head[at] != '\t' && head[at] != '\0')
+	while (at < len && head[at] != '\n' && head[at] != ' ' && head[at] != '\t' &&
+	       head[at] != '\0')
 		at++;
 	if (at == start || (at == len && len == HEAD_SIZE))
 		return false;
@@ -243,12 +245,13 @@ static bool own_interp(struct stat *ret_stat)
 
 	if (fd < 0)
 		return false;
-	if (read_head(fd, head) >= (ssize_t)sizeof(Elf64_Ehdr) && memcmp(head, ELFMAG, SELFMAG) == 0 &&
-	    read_elf(fd, head, &elf) == LEASH_CARRY_OK) {
+	if (read_head(fd, head) >= (ssize_t)sizeof(Elf64_Ehdr) &&
+	    memcmp(head, ELFMAG, SELFMAG) == 0 && read_elf(fd, head, &elf) == LEASH_CARRY_OK) {
 		if (elf.interp.p_type == PT_NULL) {
 			found = LEASH_SYS(SYS_fstat, fd, ret_stat) == 0;
 		} else if (elf.interp.p_filesz >= 2 && elf.interp.p_filesz <= sizeof(path) &&
-			   read_fully(fd, path, elf.interp.p_filesz, (off_t)elf.interp.p_offset) == 0 &&
+			   read_fully(fd, path, elf.interp.p_filesz, (off_t)elf.interp.p_offset) ==
+				   0 &&
 			   path[elf.interp.p_filesz - 1] == '\0') {
 			found = LEASH_SYS(SYS_newfstatat, AT_FDCWD, path, ret_stat, 0) == 0;
 		}
@@ -265,7 +268,8 @@ static bool is_our_interp(const char *path)
 		return true;
 	if (LEASH_SYS(SYS_newfstatat, AT_FDCWD, path, &theirs, 0) < 0)
 		return false;
-	if (LEASH_SYS(SYS_newfstatat, AT_FDCWD, our_interp, &ours, 0) == 0 && same_file(&theirs, &ours))
+	if (LEASH_SYS(SYS_newfstatat, AT_FDCWD, our_interp, &ours, 0) == 0 &&
+	    same_file(&theirs, &ours))
 		return true;
 	return own_interp(&ours) && same_file(&theirs, &ours);
 }
@@ -281,7 +285,8 @@ static enum leash_carry check_interp(const struct elf *elf, struct leash_carry_i
 		return LEASH_CARRY_UNKNOWN;
 	if (len > sizeof(path))
 		return LEASH_CARRY_LIBC;
-	if (read_fully(elf->fd, path, len, (off_t)elf->interp.p_offset) < 0 || path[len - 1] != '\0')
+	if (read_fully(elf->fd, path, len, (off_t)elf->interp.p_offset) < 0 ||
+	    path[len - 1] != '\0')
 		return LEASH_CARRY_UNKNOWN;
 	strcpy(ret->interp, path);
 	return is_our_interp(path) ? LEASH_CARRY_OK : LEASH_CARRY_LIBC;
@@ -340,9 +345,9 @@ static bool file_offset(const struct elf *elf, Elf64_Addr addr, off_t *ret_offse
 
 static bool is_runtime(const char *soname)
 {
-	static const char *const starts[] = {"libasan.so", "libtsan.so", "libhwasan.so",
-					     "libclang_rt.asan", "libclang_rt.tsan",
-					     "libclang_rt.hwasan"};
+	static const char *const starts[] = {"libasan.so",       "libtsan.so",
+					     "libhwasan.so",     "libclang_rt.asan",
+					     "libclang_rt.tsan", "libclang_rt.hwasan"};
 	const char *base = strrchr(soname, '/');
 
 	base = base ? base + 1 : soname;
@@ -470,7 +475,7 @@ enum leash_carry leash_carry_check(int dirfd, const char *path, int flags, bool 
 		path = now;
 		flags = 0;
 	}
-	ret->result = LEASH_CARRY_ERROR;	/* exec: ELOOP */
+	ret->result = LEASH_CARRY_ERROR; /* exec: ELOOP */
 	return ret->result;
 }
 

@@ -169,21 +169,22 @@ void *leash_real_hook_named(const char *name)
 void *leash_real_hook_of(const void *address)
 {
 	const char *name = names;
-	void *stub;
+	void *real;
 
 	if (!address)
 		return NULL;
 	for (size_t i = 0; i < sizeof(offsets) / sizeof(*offsets); i++) {
-		const void *real;
-
 		memcpy(&real, (char *)&leash_real + (offsets[i] & ~1), sizeof(real));
-		if (real == address)
-			return leash_real_hook_named(name);
-		name += strlen(name) + 1;
+		if (real != address)
+			continue;
+		/* Every dlsym() comes here, few find something: only those count through the names. */
+		while (i-- > 0)
+			name += strlen(name) + 1;
+		return leash_real_hook_named(name);
 	}
 	for (size_t i = 0; i < sizeof(stubs) / sizeof(*stubs); i++) {
-		memcpy(&stub, stubs[i].slot, sizeof(stub));
-		if (stub == address)
+		memcpy(&real, stubs[i].slot, sizeof(real));
+		if (real == address)
 			return leash_real_hook_named(stubs[i].name);
 	}
 	return NULL;

@@ -65,12 +65,13 @@ static bool is_runtime(struct token token)
 }
 
 /*
- * A runtime by its bare name right in front of us: put there by ourselves, for the program that
- * now starts another. Left in place it would look for leaks in every shell and compiler.
+ * A runtime that was put there by us, for the program that now starts another. Left in place it
+ * would look for leaks in every shell and compiler. The mark is a second colon, which ld.so takes
+ * for nothing; a user's own stays.
  */
 static bool is_stale(const struct leash_exec_want *want, struct token token, const char *rest)
 {
-	return is_runtime(token) && base(token).len == token.len && is(next(&rest), want->preload);
+	return is_runtime(token) && strncmp(rest, "::", 2) == 0 && is(next(&rest), want->preload);
 }
 
 /* Where the list goes: into a buffer, or to a comparison with the list that is there. */
@@ -110,8 +111,11 @@ static void compose(const struct leash_exec_want *want, const char *list, struct
 	for (at = list; (token = next(&at)).len;)
 		have |= is_runtime(token) && !is_stale(want, token, at) &&
 			is(base(token), want->runtime);
-	if (!have)
+	if (!have) {
 		put(out, wanted);
+		if (out->buf && out->len + 2 <= out->size)
+			out->buf[out->len++] = ':';
+	}
 	for (at = list; (token = next(&at)).len;)
 		if (is_runtime(token) && !is_stale(want, token, at))
 			put(out, token);
@@ -167,8 +171,8 @@ void leash_exec_env_measure(const struct leash_exec_want *want, char *const *env
 		else
 			seen |= (uint32_t)1 << i;
 	}
-	/* Separators grow to one byte each at most, and each of our two names brings its own. */
-	plan.list_size = strlen(want->runtime) + strlen(want->preload) + strlen(plan.list) + 3;
+	/* No separator grows, and ours are those behind the runtime (two) and behind us. */
+	plan.list_size = strlen(want->runtime) + strlen(want->preload) + strlen(plan.list) + 4;
 	if (repair || seen != all || lists != 1 || !is_right(want, plan.list))
 		plan.size = (plan.kept + want->entry_count + 2) * sizeof(char *) + PRELOAD_LEN +
 			    plan.list_size;

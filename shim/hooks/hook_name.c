@@ -465,6 +465,14 @@ LEASH_EXPORT int leash_res_send(const unsigned char *msg, int msg_len, unsigned 
 	return leash_res_nsend(own(), msg, msg_len, answer, len);
 }
 
+/* What old binaries may still bind; the same questions. */
+LEASH_EXPORT struct hostent *same_res_gethostbyname(const char *) __asm__("res_gethostbyname")
+	__attribute__((alias("gethostbyname")));
+LEASH_EXPORT struct hostent *same_res_gethostbyname2(const char *, int)
+	__asm__("res_gethostbyname2") __attribute__((alias("gethostbyname2")));
+LEASH_EXPORT struct hostent *same_res_gethostbyaddr(const void *, socklen_t, int)
+	__asm__("res_gethostbyaddr") __attribute__((alias("gethostbyaddr")));
+
 /* glibc 2.34 made the names without underscores real; before they were macros. */
 #define SAME(plain, inner, params)                                                                 \
 	LEASH_EXPORT int plain params __asm__(#inner) __attribute__((alias("__" #inner)));

@@ -46,7 +46,8 @@ static void print_good(const char *what, const struct leash_image *image)
 	printf("%s: ok, ", what);
 	print_lists(image);
 	printf(": profile %s, platform %s",
-	       settings->profile <= LEASH_PROFILE_BUILD ? leash_profile_text[settings->profile] : "?",
+	       settings->profile <= LEASH_PROFILE_BUILD ? leash_profile_text[settings->profile]
+							: "?",
 	       settings->platform <= LEASH_STRICT ? leash_platform_text[settings->platform] : "?");
 	if (settings->audit)
 		printf(", audit: nothing is refused");
@@ -59,7 +60,8 @@ static void print_good(const char *what, const struct leash_image *image)
 
 static int check_one(const char *policy, const char *project)
 {
-	const struct leash_compile_options wish = {.policy = policy, .project = project, .audit = -1};
+	const struct leash_compile_options wish = {
+		.policy = policy, .project = project, .audit = -1};
 	const struct leash_image *image;
 	struct leash_compiled compiled;
 	int error = leash_compile(&wish, &compiled), status = LEASH_EXIT_OK;

@@ -19,7 +19,7 @@
 
 #include "shim/abi.h"
 
-#define ANSWER_MAX 1024		/* bytes of the one line */
+#define ANSWER_MAX 1024 /* bytes of the one line */
 
 static bool write_all(int fd, const void *bytes, size_t len)
 {
@@ -64,7 +64,8 @@ static int complain_faults(const struct leash_compiled *compiled)
 		if (fault->line)
 			snprintf(line, sizeof(line), ":%u", fault->line);
 		/* Not so long that the count behind it is cut off. */
-		return complain(LEASH_EXIT_POLICY, "%.400s%s%s%.500s%s", fault->file ? fault->file : "", line,
+		return complain(LEASH_EXIT_POLICY, "%.400s%s%s%.500s%s",
+				fault->file ? fault->file : "", line,
 				fault->file && fault->file[0] ? ": " : "", fault->message, more);
 	}
 	return complain(LEASH_EXIT_SYSTEM, "the policy cannot be compiled");
@@ -85,7 +86,8 @@ static bool is_current(const struct leash_image *image, const char *policy)
 		if (stat(leash_image_string(image, source->path), &st) < 0 ||
 		    st.st_dev != source->dev || st.st_ino != source->ino ||
 		    (uint64_t)st.st_size != source->size || (st.st_mode & S_IWOTH) ||
-		    (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec != source->mtime_ns)
+		    (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec !=
+			    source->mtime_ns)
 			return false;
 	}
 	return true;
@@ -117,7 +119,8 @@ static void *read_cache(const char *cache, const char *policy, size_t *ret_len)
 		got += (size_t)n;
 	}
 	close(fd);
-	if (block && got == len && leash_image_open(block, len, &image) == 0 && is_current(image, policy)) {
+	if (block && got == len && leash_image_open(block, len, &image) == 0 &&
+	    is_current(image, policy)) {
 		*ret_len = len;
 		return block;
 	}
@@ -136,7 +139,8 @@ static bool is_private(const char *cache)
 	strcpy(dir, cache);
 	slash = strrchr(dir, '/');
 	*slash = '\0';
-	return lstat(dir, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid() && !(st.st_mode & 022);
+	return lstat(dir, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid() &&
+	       !(st.st_mode & 022);
 }
 
 /* By rename: whoever opens the name finds all of it. A cache that cannot be written is none. */
@@ -171,7 +175,8 @@ static void lock_cache(const char *cache)
 
 static int compile(const char *policy, const char *project, const char *cache)
 {
-	const struct leash_compile_options wish = {.policy = policy, .project = project, .audit = -1};
+	const struct leash_compile_options wish = {
+		.policy = policy, .project = project, .audit = -1};
 	struct leash_compiled compiled;
 	int error, status = LEASH_EXIT_OK;
 	size_t len;
@@ -181,7 +186,8 @@ static int compile(const char *policy, const char *project, const char *cache)
 		lock_cache(cache);
 		kept = read_cache(cache, policy, &len);
 		if (kept)
-			return write_all(LEASH_COMPILE_FD, kept, len) ? LEASH_EXIT_OK : LEASH_EXIT_SYSTEM;
+			return write_all(LEASH_COMPILE_FD, kept, len) ? LEASH_EXIT_OK
+								      : LEASH_EXIT_SYSTEM;
 	}
 	error = leash_compile(&wish, &compiled);
 	if (error == 0) {
@@ -190,7 +196,8 @@ static int compile(const char *policy, const char *project, const char *cache)
 		else if (cache)
 			write_cache(cache, compiled.image, compiled.image_len);
 	} else if (error == -ENOMEM) {
-		status = complain(LEASH_EXIT_SYSTEM, "%s: %s", policy ? policy : project, strerror(ENOMEM));
+		status = complain(LEASH_EXIT_SYSTEM, "%s: %s", policy ? policy : project,
+				  strerror(ENOMEM));
 	} else {
 		status = complain_faults(&compiled);
 	}

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NEAR_SCAN 100000	/* entries looked at for a similar spelling */
+#define NEAR_SCAN  100000 /* entries looked at for a similar spelling */
 #define TARGET_MAX 4096
 
 enum { OPTION_PROJECT = 256, OPTION_PROFILE, OPTION_PLATFORM, OPTION_JSON, OPTION_FAIL };
@@ -28,18 +28,27 @@ static const struct option options[] = {
 	LEASH_OPTIONS_COMMON,
 };
 
-enum scheme { SCHEME_NONE, SCHEME_HTTPS, SCHEME_WSS, SCHEME_HTTP, SCHEME_WS, SCHEME_TCP, SCHEME_UDP };
+enum scheme {
+	SCHEME_NONE,
+	SCHEME_HTTPS,
+	SCHEME_WSS,
+	SCHEME_HTTP,
+	SCHEME_WS,
+	SCHEME_TCP,
+	SCHEME_UDP
+};
 
 static const struct {
 	const char *name;
-	uint16_t port;		/* where none is given; 0: one must be */
-	uint32_t lists;		/* what the name must be in, policy 9 */
-	enum leash_list list;	/* for the platform's words */
+	uint16_t port;        /* where none is given; 0: one must be */
+	uint32_t lists;       /* what the name must be in, policy 9 */
+	enum leash_list list; /* for the platform's words */
 } scheme_row[] = {
 	[SCHEME_NONE] = {"", 443, 0, LEASH_LIST_REQUEST},
 	[SCHEME_HTTPS] = {"https", 443,
 			  LEASH_LIST_BIT(LEASH_LIST_REQUEST) | LEASH_LIST_BIT(LEASH_LIST_UPLOAD) |
-				  LEASH_LIST_BIT(LEASH_LIST_DOWNLOAD), LEASH_LIST_REQUEST},
+				  LEASH_LIST_BIT(LEASH_LIST_DOWNLOAD),
+			  LEASH_LIST_REQUEST},
 	[SCHEME_WSS] = {"wss", 443, LEASH_LIST_BIT(LEASH_LIST_SOCKET), LEASH_LIST_SOCKET},
 	[SCHEME_HTTP] = {"http", 80, 0, LEASH_LIST_REQUEST},
 	[SCHEME_WS] = {"ws", 80, 0, LEASH_LIST_SOCKET},
@@ -50,16 +59,16 @@ static const struct {
 
 struct target {
 	enum scheme scheme;
-	char name[LEASH_NAME_SIZE];	/* normal form; "" for an address */
+	char name[LEASH_NAME_SIZE]; /* normal form; "" for an address */
 	size_t name_len;
-	struct leash_addr addr;		/* .family 0: none was given */
+	struct leash_addr addr; /* .family 0: none was given */
 	uint16_t port;
 	bool has_port;
 };
 
 struct answer {
 	struct leash_verdict verdict;
-	bool at_resolver;		/* the resolver refuses: EAI_FAIL, no connect() happens */
+	bool at_resolver; /* the resolver refuses: EAI_FAIL, no connect() happens */
 	struct leash_subject subject;
 	char host[LEASH_NAME_SIZE + LEASH_ADDR_TEXT_SIZE], addr[LEASH_ADDR_TEXT_SIZE];
 	uint32_t near, lists;
@@ -109,8 +118,8 @@ static const char *parse_host(const char *text, size_t len, struct target *targe
 		return NULL;
 	ret = leash_compile_name(text, len, target->name);
 	if (ret < 0)
-		return ret == -EILSEQ ? "the name is no valid internationalised name" :
-					"that is neither a host name nor an address";
+		return ret == -EILSEQ ? "the name is no valid internationalised name"
+				      : "that is neither a host name nor an address";
 	target->name_len = (size_t)ret;
 	return NULL;
 }
@@ -124,7 +133,8 @@ static const char *parse_scheme(const char **text, struct target *target)
 	for (size_t i = 1; i < SCHEME_COUNT; i++) {
 		size_t len = strlen(scheme_row[i].name);
 
-		if ((size_t)(end - *text) == len && strncasecmp(*text, scheme_row[i].name, len) == 0) {
+		if ((size_t)(end - *text) == len &&
+		    strncasecmp(*text, scheme_row[i].name, len) == 0) {
 			target->scheme = (enum scheme)i;
 			*text = end + 3;
 			return NULL;
@@ -254,8 +264,10 @@ static struct leash_verdict wrong_list(const struct leash_image *image, const st
 				       uint32_t lists)
 {
 	const struct leash_settings *settings = leash_image_settings(image);
-	struct leash_verdict verdict = {.action = LEASH_DENY, .reason = LEASH_WHY_NOT_IN_LIST,
-					.rule = LEASH_RULE_LIST, .entry = LEASH_ENTRY_NONE,
+	struct leash_verdict verdict = {.action = LEASH_DENY,
+					.reason = LEASH_WHY_NOT_IN_LIST,
+					.rule = LEASH_RULE_LIST,
+					.entry = LEASH_ENTRY_NONE,
 					.lists = (uint8_t)lists};
 
 	verdict.near = leash_image_find(image, target->name, target->name_len, NULL);
@@ -267,8 +279,9 @@ static struct leash_verdict wrong_list(const struct leash_image *image, const st
 }
 
 /* The first bytes of a connection that may be opened. */
-static struct leash_verdict judge_bytes(const struct leash_image *image, const struct target *target,
-					const struct leash_peer *peer, struct leash_verdict opened)
+static struct leash_verdict judge_bytes(const struct leash_image *image,
+					const struct target *target, const struct leash_peer *peer,
+					struct leash_verdict opened)
 {
 	switch (target->scheme) {
 	case SCHEME_HTTPS:
@@ -279,11 +292,13 @@ static struct leash_verdict judge_bytes(const struct leash_image *image, const s
 					target->name_len);
 	case SCHEME_HTTP:
 	case SCHEME_WS:
-		return opened.pass & (LEASH_PASS_HTTP | LEASH_PASS_RAW) ?
-			       opened : leash_policy_plaintext(image, peer, opened.pass);
+		return opened.pass & (LEASH_PASS_HTTP | LEASH_PASS_RAW)
+			       ? opened
+			       : leash_policy_plaintext(image, peer, opened.pass);
 	case SCHEME_TCP:
-		return opened.pass & LEASH_PASS_RAW ?
-			       opened : leash_policy_plaintext(image, peer, opened.pass);
+		return opened.pass & LEASH_PASS_RAW
+			       ? opened
+			       : leash_policy_plaintext(image, peer, opened.pass);
 	case SCHEME_NONE:
 	case SCHEME_UDP:
 		break;
@@ -339,7 +354,8 @@ static void judge(const struct leash_image *image, const struct leash_net *net,
 	if (answer->at_resolver)
 		return;
 	/* A bare name: it is resolved, and everything else depends on what comes then. */
-	if (asked_resolver && target->scheme == SCHEME_NONE && !target->has_port && !target->addr.family)
+	if (asked_resolver && target->scheme == SCHEME_NONE && !target->has_port &&
+	    !target->addr.family)
 		return;
 	answer->verdict = judge_peer(image, net, target);
 	if (is_allowed(&answer->verdict) && answer->verdict.rule == LEASH_RULE_LIST && wanted &&
@@ -446,14 +462,15 @@ static void print_entry(const struct leash_image *image, uint32_t index)
 	       leash_list_text[entry->list], leash_image_string(image, entry->file), entry->line);
 }
 
-static void print_text(const struct leash_image *image, const char *text, const struct target *target,
-		       const struct answer *answer)
+static void print_text(const struct leash_image *image, const char *text,
+		       const struct target *target, const struct answer *answer)
 {
 	const struct leash_verdict *verdict = &answer->verdict;
 	char line[1024];
 
 	if (verdict->would)
-		printf("%s: allowed, would be refused (%s)\n", text, leash_reason_code(verdict->reason));
+		printf("%s: allowed, would be refused (%s)\n", text,
+		       leash_reason_code(verdict->reason));
 	else if (is_allowed(verdict))
 		printf("%s: allowed\n", text);
 	else
@@ -462,7 +479,8 @@ static void print_text(const struct leash_image *image, const char *text, const 
 	leash_explain_rule(image, verdict, line, sizeof(line));
 	printf("  rule: %s", line);
 	if (verdict->entry < leash_image_entry_count(image))
-		printf(" \"%s\"", leash_image_string(image, leash_image_entry(image, verdict->entry)->text));
+		printf(" \"%s\"",
+		       leash_image_string(image, leash_image_entry(image, verdict->entry)->text));
 	putchar('\n');
 	print_lists(answer->lists);
 	print_pass(target, verdict);
@@ -488,9 +506,9 @@ static json_t *entry_json(const struct leash_image *image, uint32_t index)
 {
 	const struct leash_entry *entry = leash_image_entry(image, index);
 
-	return json_pack("{s:s, s:s, s:s, s:i}", "entry", leash_image_string(image, entry->text), "list",
-			 leash_list_text[entry->list], "file", leash_image_string(image, entry->file),
-			 "line", (int)entry->line);
+	return json_pack("{s:s, s:s, s:s, s:i}", "entry", leash_image_string(image, entry->text),
+			 "list", leash_list_text[entry->list], "file",
+			 leash_image_string(image, entry->file), "line", (int)entry->line);
 }
 
 /* Field names are those of events (policy 12). */
@@ -524,7 +542,8 @@ static json_t *answer_json(const struct leash_image *image, const char *text,
 	leash_explain_words(verdict->reason, &answer->subject, line, sizeof(line));
 	json_object_set_new(object, "errMsg", json_string(line));
 	if (leash_reason_number(verdict->reason))
-		json_object_set_new(object, "errCode", json_integer(leash_reason_number(verdict->reason)));
+		json_object_set_new(object, "errCode",
+				    json_integer(leash_reason_number(verdict->reason)));
 	if (!is_allowed(verdict))
 		json_object_set_new(object, "error", json_string(error_name(answer)));
 	leash_explain_hint(image, verdict, &answer->subject, answer->near, line, sizeof(line));
@@ -601,7 +620,7 @@ static int explain_all(const struct leash_command *self, const struct wish *wish
 		const char *why = parse_target(text[i], &target);
 
 		if (why) {
-			status = leash_usage(self, "explain: \"%s\": %s", text[i], why);
+			status = leash_usage(self, "explain: \"%.200s\": %s", text[i], why);
 			break;
 		}
 		answer_target(image, &net, &target, &answer);

@@ -15,8 +15,16 @@
 #include "shim/launch/session.h"
 #include "shim/launch/spawn.h"
 
-enum { OPTION_PROJECT = 256, OPTION_PROFILE, OPTION_PLATFORM, OPTION_AUDIT, OPTION_EVENTS, OPTION_FAIL,
-       OPTION_NO_SUMMARY, OPTION_QUIET };
+enum {
+	OPTION_PROJECT = 256,
+	OPTION_PROFILE,
+	OPTION_PLATFORM,
+	OPTION_AUDIT,
+	OPTION_EVENTS,
+	OPTION_FAIL,
+	OPTION_NO_SUMMARY,
+	OPTION_QUIET
+};
 
 static const struct option options[] = {
 	{"policy", required_argument, NULL, 'p'},
@@ -88,8 +96,8 @@ static int read_options(const struct leash_command *self, int argc, char *argv[]
 		return leash_usage(self, "run: no program given");
 	leash_environment(&wish->compile);
 	if (!wish->compile.policy && !wish->compile.project)
-		return leash_usage(self, "run: no policy: give -p POLICY or --project DIR, or set "
-					 LEASH_ENV_POLICY);
+		return leash_usage(self, "run: no policy: give -p POLICY or --project DIR, or "
+					 "set " LEASH_ENV_POLICY);
 	*ret_done = false;
 	return 0;
 }
@@ -109,8 +117,9 @@ static int open_events(const char *path, char ret_path[static PATH_MAX])
 		leash_say("--events \"%s\": %s", path, strerror(ENAMETOOLONG));
 		return LEASH_EXIT_SYSTEM;
 	}
-	fd = open(ret_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0666);
-	if (fd < 0 && errno != ENXIO) {		/* ENXIO: a FIFO that nobody reads yet */
+	fd = open(ret_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
+		  0666);
+	if (fd < 0 && errno != ENXIO) { /* ENXIO: a FIFO that nobody reads yet */
 		leash_say("--events \"%s\": %s", path, strerror(errno));
 		return LEASH_EXIT_SYSTEM;
 	}
@@ -125,7 +134,8 @@ static void tell_unenforced(const struct leash_image *image)
 	const char *phrase;
 
 	for (size_t i = 0; (phrase = leash_compile_unenforced(image, i)); i++)
-		snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%s", i ? ", " : "", phrase);
+		snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%s", i ? ", " : "",
+			 phrase);
 	if (list[0])
 		leash_say("not enforced yet by this version: %s", list);
 }
@@ -139,7 +149,8 @@ static void tell_weak(const struct leash_image *image, bool end)
 	if (settings->audit)
 		leash_say("audit %s on: nothing %s refused", verb, verb);
 	else if (settings->skip_domain_check)
-		leash_say("skip_domain_check %s on: domain lists, TLS versions and certificates %s not enforced",
+		leash_say("skip_domain_check %s on: domain lists, TLS versions and certificates %s "
+			  "not enforced",
 			  verb, end ? "were" : "are");
 }
 
@@ -154,7 +165,8 @@ static int run_image(const struct wish *wish, const struct leash_compiled *compi
 
 	error = leash_image_open(compiled->image, compiled->image_len, &image);
 	if (error == 0)
-		error = leash_run_make(compiled->image, compiled->image_len, &run, why, sizeof(why));
+		error = leash_run_make(compiled->image, compiled->image_len, &run, why,
+				       sizeof(why));
 	else
 		snprintf(why, sizeof(why), "the compiled policy: %s", strerror(-error));
 	if (error < 0) {
@@ -194,7 +206,9 @@ int leash_cmd_run(const struct leash_command *self, int argc, char *argv[])
 	if (done)
 		return status;
 	if (leash_on_leash(shim, sizeof(shim))) {
-		leash_say("already on a leash (LD_PRELOAD has %s): a second policy could only loosen it", shim);
+		leash_say("already on a leash (LD_PRELOAD has %s): a second policy could only "
+			  "loosen it",
+			  shim);
 		return LEASH_EXIT_SYSTEM;
 	}
 	status = leash_compile(&wish.compile, &compiled);
@@ -203,8 +217,9 @@ int leash_cmd_run(const struct leash_command *self, int argc, char *argv[])
 		if (status == -ENOMEM)
 			leash_say("%s", strerror(ENOMEM));
 		else
-			leash_say("the policy has %zu error%s: %s was not started", compiled.error_count,
-				  compiled.error_count == 1 ? "" : "s", argv[optind]);
+			leash_say("the policy has %zu error%s: %s was not started",
+				  compiled.error_count, compiled.error_count == 1 ? "" : "s",
+				  argv[optind]);
 		leash_compiled_free(&compiled);
 		return status == -ENOMEM ? LEASH_EXIT_SYSTEM : LEASH_EXIT_POLICY;
 	}

@@ -17,19 +17,19 @@
 /* `run` gives the program's own status otherwise. The table of netleash.1 says the same. */
 enum leash_exit {
 	LEASH_EXIT_OK = 0,
-	LEASH_EXIT_USAGE = 100,		/* the command line */
-	LEASH_EXIT_POLICY = 101,	/* the policy has errors; nothing was started */
-	LEASH_EXIT_VIOLATION = 102,	/* --fail-on-violation, and something was refused */
-	LEASH_EXIT_SYSTEM = 111,	/* this machine or this installation */
-	LEASH_EXIT_CANNOT = 126,	/* the program is there and cannot be executed on the leash */
-	LEASH_EXIT_NOT_FOUND = 127,	/* no such program */
+	LEASH_EXIT_USAGE = 100,     /* the command line */
+	LEASH_EXIT_POLICY = 101,    /* the policy has errors; nothing was started */
+	LEASH_EXIT_VIOLATION = 102, /* --fail-on-violation, and something was refused */
+	LEASH_EXIT_SYSTEM = 111,    /* this machine or this installation */
+	LEASH_EXIT_CANNOT = 126,    /* the program is there and cannot be executed on the leash */
+	LEASH_EXIT_NOT_FOUND = 127, /* no such program */
 };
 
 struct leash_command {
 	const char *name;
-	const char *args;		/* what follows the name in a synopsis */
-	const char *brief;		/* one line; NULL: not listed */
-	const char *options;		/* lines of --help */
+	const char *args;    /* what follows the name in a synopsis */
+	const char *brief;   /* one line; NULL: not listed */
+	const char *options; /* lines of --help */
 	int (*run)(const struct leash_command *self, int argc, char *argv[]);
 };
 
@@ -60,7 +60,10 @@ const char *leash_nearest(const char *word, const char *const words[]);
  */
 #define LEASH_OPTION_DONE (-2)
 #define LEASH_OPTIONS_COMMON                                                                       \
-	{"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'V'}, {NULL, 0, NULL, 0}
+	{"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'V'},                     \
+	{                                                                                          \
+		NULL, 0, NULL, 0                                                                   \
+	}
 int leash_option(const struct leash_command *self, int argc, char *argv[], const char *letters,
 		 const struct option *options, int *ret_exit);
 
@@ -74,7 +77,8 @@ void leash_environment(struct leash_compile_options *options);
 /** leash_faults_print() - FILE:LINE: error: … for each fault, in their order */
 void leash_faults_print(FILE *out, const struct leash_compiled *compiled);
 
-/* As the policy file spells them, by enum leash_profile and leash_platform; NULL behind the last. */
+/* As the policy file spells them, by enum leash_profile and leash_platform; NULL behind the last.
+ */
 extern const char *const leash_profile_text[], *const leash_platform_text[];
 
 /**

@@ -29,7 +29,8 @@ static const struct leash_command commands[] = {
 	 leash_cmd_run},
 	{"check", "[--project DIR] [POLICY …]", "is the policy right? every fault with its place",
 	 "      --project DIR      check it together with this project\n", leash_cmd_check},
-	{"explain", "-p POLICY [OPTION …] TARGET …", "the verdict for a URL, name or address, and why",
+	{"explain", "-p POLICY [OPTION …] TARGET …",
+	 "the verdict for a URL, name or address, and why",
 	 "  -p, --policy POLICY    the policy file; otherwise $NETLEASH_POLICY\n"
 	 "      --project DIR      a mini-game project: game.json, project.config.json\n"
 	 "      --profile PROFILE  tcsas, wechat or build; wins over the policy file\n"
@@ -38,8 +39,9 @@ static const struct leash_command commands[] = {
 	 "      --fail-on-violation\n"
 	 "                         exit with 102 if a target is refused\n"
 	 "\n"
-	 "A TARGET is a URL (https, wss, http, ws), tcp://HOST:PORT, udp://HOST:PORT, a name or an\n"
-	 "address with or without a port, or NAME=ADDRESS: the name, resolved to that address.\n",
+	 "A TARGET is a URL (https, wss, http, ws), tcp://HOST:PORT, udp://HOST:PORT, a name or\n"
+	 "an address with or without a port, or NAME=ADDRESS: the name, resolved to that\n"
+	 "address.\n",
 	 leash_cmd_explain},
 	{LEASH_COMPILE_COMMAND, "POLICY PROJECT CACHE", NULL, "", leash_cmd_compile_image},
 };
@@ -55,12 +57,13 @@ void leash_clean(char *text)
 	for (; *at; at++) {
 		if (*at < ' ' || *at == 0x7f)
 			*at = '?';
-		else if (*at == 0xc2 && at[1] >= 0x80 && at[1] <= 0x9f)	/* C1 controls in UTF-8 */
+		else if (*at == 0xc2 && at[1] >= 0x80 && at[1] <= 0x9f) /* C1 controls in UTF-8 */
 			at[0] = at[1] = '?';
 	}
 }
 
-__attribute__((format(printf, 2, 0))) static void say(const char *tail, const char *format, va_list ap)
+__attribute__((format(printf, 2, 0))) static void say(const char *tail, const char *format,
+						      va_list ap)
 {
 	static const char start[] = LEASH_COMMAND_NAME ": ";
 	char *text = NULL, *line = NULL;
@@ -155,7 +158,8 @@ static void print_help(const struct leash_command *command)
 {
 	printf("Usage: netleash %s %s\n\n%s\n", command->name, command->args, command->brief);
 	printf("\nOptions:\n%s  -h, --help             this text\n"
-	       "      --version          the version\n", command->options);
+	       "      --version          the version\n",
+	       command->options);
 }
 
 static void print_usage(FILE *out)
@@ -253,8 +257,8 @@ bool leash_known_word(const struct leash_command *self, const char *option, cons
 	}
 	nearest = leash_nearest(word, words);
 	if (nearest)
-		leash_usage(self, "%s: %s \"%s\", did you mean %s? accepted: %s", self->name, option, word,
-			    nearest, list);
+		leash_usage(self, "%s: %s \"%s\", did you mean %s? accepted: %s", self->name,
+			    option, word, nearest, list);
 	else
 		leash_usage(self, "%s: %s \"%s\", accepted: %s", self->name, option, word, list);
 	return false;
@@ -290,7 +294,8 @@ void leash_faults_print(FILE *out, const struct leash_compiled *compiled)
 		else if (fault->file && fault->file[0])
 			len = asprintf(&line, "%s: %s: %s", fault->file, kind, fault->message);
 		else
-			len = asprintf(&line, "%s: %s: %s", LEASH_COMMAND_NAME, kind, fault->message);
+			len = asprintf(&line, "%s: %s: %s", LEASH_COMMAND_NAME, kind,
+				       fault->message);
 		if (len < 0)
 			return;
 		leash_clean(line);

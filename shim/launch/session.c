@@ -27,9 +27,9 @@
 
 #include "shim/abi.h"
 
-#define NEW_PREFIX ".new-"
-#define NEW_MAX_AGE_S 60	/* a ".new-" directory lives for a millisecond */
-#define SWEEP_MAX 4096		/* entries looked at; the rest is the next run's */
+#define NEW_PREFIX    ".new-"
+#define NEW_MAX_AGE_S 60   /* a ".new-" directory lives for a millisecond */
+#define SWEEP_MAX     4096 /* entries looked at; the rest is the next run's */
 
 __attribute__((format(printf, 4, 5))) static int failed(char *why, size_t size, int error,
 							const char *format, ...)
@@ -57,8 +57,8 @@ static int open_private(const char *path, int *ret_fd, char *why, size_t size)
 	if (fd < 0) {
 		error = errno;
 		return failed(why, size, error, "%s: %s", path,
-			      error == ELOOP || error == ENOTDIR ? "is no directory of its own" :
-								   strerror(error));
+			      error == ELOOP || error == ENOTDIR ? "is no directory of its own"
+								 : strerror(error));
 	}
 	error = fstat(fd, &st) < 0 ? errno : 0;
 	if (error == 0 && st.st_uid != geteuid()) {
@@ -139,7 +139,7 @@ static bool is_stale(int parent_fd, const char *name)
 	snprintf(page, sizeof(page), "%s/session", name);
 	fd = openat(parent_fd, page, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
-		return errno == ENOENT;		/* half removed */
+		return errno == ENOENT; /* half removed */
 	stale = flock(fd, LOCK_EX | LOCK_NB) == 0;
 	close(fd);
 	return stale;
@@ -192,7 +192,8 @@ static void sweep(int parent_fd)
 static int put_image(int dir_fd, const void *image, size_t len)
 {
 	const char *at = image;
-	int fd = openat(dir_fd, "image", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0444);
+	int fd =
+		openat(dir_fd, "image", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0444);
 
 	if (fd < 0)
 		return -errno;
@@ -220,7 +221,8 @@ static int put_image(int dir_fd, const void *image, size_t len)
 static int put_page(int dir_fd, int *ret_fd)
 {
 	static struct leash_session page;
-	int error, fd = openat(dir_fd, "session", O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	int error, fd = openat(dir_fd, "session",
+			       O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 
 	if (fd < 0)
 		return -errno;

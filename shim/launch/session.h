@@ -7,11 +7,11 @@
 #include <stddef.h>
 
 struct leash_run {
-	char dir[PATH_MAX];		/* …/netleash/PID-RANDOM */
-	char image[PATH_MAX];		/* dir/image */
-	char page[PATH_MAX];		/* dir/session */
-	int page_fd;			/* locked while the run lives; close-on-exec */
-	int parent_fd;			/* the private directory */
+	char dir[PATH_MAX];   /* …/netleash/PID-RANDOM */
+	char image[PATH_MAX]; /* dir/image */
+	char page[PATH_MAX];  /* dir/session */
+	int page_fd;          /* locked while the run lives; close-on-exec */
+	int parent_fd;        /* the private directory */
 };
 
 /**
@@ -22,7 +22,8 @@ struct leash_run {
  * Directories that runs left behind when they were killed are removed on the way.
  * Return: 0, or a negative errno
  */
-int leash_run_make(const void *image, size_t len, struct leash_run *ret, char *why, size_t why_size);
+int leash_run_make(const void *image, size_t len, struct leash_run *ret, char *why,
+		   size_t why_size);
 void leash_run_remove(struct leash_run *run);
 
 #endif

@@ -32,8 +32,8 @@
 #include "shim/abi.h"
 #include "shim/launch/launch.h"
 
-#define LINGER_MS 1000		/* the program has ended: so long without a word about the rest */
-#define KILL_ROUNDS 200		/* of 10 ms: what SIGKILL does not end by then hangs in the kernel */
+#define LINGER_MS   1000 /* the program has ended: so long without a word about the rest */
+#define KILL_ROUNDS 200  /* of 10 ms: what SIGKILL does not end by then hangs in the kernel */
 
 #if defined(__x86_64__)
 #define OUR_MACHINE EM_X86_64
@@ -73,7 +73,7 @@ static int look_up(const char *name, char ret_path[static PATH_MAX])
 		return usable(name);
 	}
 	if (!path)
-		path = "/bin:/usr/bin";		/* as execvp() */
+		path = "/bin:/usr/bin"; /* as execvp() */
 	for (;; path = end + 1) {
 		char candidate[PATH_MAX];
 		int len, why;
@@ -189,12 +189,15 @@ int leash_shim_find(char ret_path[static PATH_MAX])
 	strcpy(base, LEASH_SHIM_NAME);
 	/* LD_PRELOAD knows no quoting: it is split at these, and '$' starts a substitution. */
 	if (strpbrk(ret_path, " :$"))
-		return no_shim(ret_path, "LD_PRELOAD cannot hold a path with ' ', ':' or '$' in it: "
-					 "install netleash somewhere else");
+		return no_shim(ret_path,
+			       "LD_PRELOAD cannot hold a path with ' ', ':' or '$' in it: "
+			       "install netleash somewhere else");
 	fd = open(ret_path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
-		return no_shim(ret_path, errno == ENOENT ? "is not there: it belongs beside the netleash command"
-							 : strerror(errno));
+		return no_shim(ret_path,
+			       errno == ENOENT
+				       ? "is not there: it belongs beside the netleash command"
+				       : strerror(errno));
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) ||
 	    pread(fd, &header, sizeof(header), 0) != (ssize_t)sizeof(header) ||
 	    memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_type != ET_DYN) {
@@ -205,7 +208,9 @@ int leash_shim_find(char ret_path[static PATH_MAX])
 	if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_machine != OUR_MACHINE)
 		return no_shim(ret_path, "is built for another kind of machine than this command");
 	if (statvfs(ret_path, &fs) == 0 && (fs.f_flag & ST_NOEXEC))
-		return no_shim(ret_path, "is on a file system mounted noexec: the program would run without it");
+		return no_shim(
+			ret_path,
+			"is on a file system mounted noexec: the program would run without it");
 	return 0;
 }
 
@@ -261,30 +266,43 @@ static char *make_preload(const struct leash_spawn *spawn)
 	had += strspn(had, " :");
 	first = strcspn(had, " :");
 	if (runtime[0] && strlen(runtime) == first && strncmp(had, runtime, first) == 0)
-		had += first + strspn(had + first, " :");	/* it stands there already */
+		had += first + strspn(had + first, " :"); /* it stands there already */
 	return make("LD_PRELOAD=%s%s%s%s%s", runtime, runtime[0] ? ":" : "", spawn->shim,
 		    had[0] ? ":" : "", had);
 }
 
-/* Strings are never freed: what follows is exec or exit. */
-static char **make_environment(const struct leash_spawn *spawn)
+/* Those of the strings that are ours, in front of environ's; freed by free_environment() */
+#define MADE_MAX 5
+
+static void free_environment(char **env, size_t made)
 {
-	static const char *const replaced[] = {"LD_PRELOAD", LEASH_ENV_POLICY, LEASH_ENV_PROJECT,
-					       LEASH_ENV_IMAGE, LEASH_ENV_SESSION, LEASH_ENV_EVENTS};
+	for (size_t i = 0; env && i < made; i++)
+		free(env[i]);
+	free(env);
+}
+
+static char **make_environment(const struct leash_spawn *spawn, size_t *ret_made)
+{
+	static const char *const replaced[] = {"LD_PRELOAD",      LEASH_ENV_POLICY,
+					       LEASH_ENV_PROJECT, LEASH_ENV_IMAGE,
+					       LEASH_ENV_SESSION, LEASH_ENV_EVENTS};
 	size_t count = 0, at = 0;
 	char **env;
 
 	while (environ[count])
 		count++;
-	env = calloc(count + 7, sizeof(*env));
+	env = calloc(count + MADE_MAX + 1, sizeof(*env));
 	if (!env)
 		return NULL;
 	if (!(env[at++] = make_preload(spawn)) ||
 	    !(env[at++] = make("%s=%s", LEASH_ENV_IMAGE, spawn->image)) ||
 	    !(env[at++] = make("%s=%s", LEASH_ENV_SESSION, spawn->session)) ||
 	    (spawn->events && !(env[at++] = make("%s=%s", LEASH_ENV_EVENTS, spawn->events))) ||
-	    (spawn->quiet && !(env[at++] = make("%s=quiet", LEASH_ENV_LOG))))
+	    (spawn->quiet && !(env[at++] = make("%s=quiet", LEASH_ENV_LOG)))) {
+		free_environment(env, at);
 		return NULL;
+	}
+	*ret_made = at;
 	for (size_t i = 0; i < count; i++) {
 		bool keep = !(spawn->quiet && is_variable(environ[i], LEASH_ENV_LOG));
 
@@ -301,10 +319,10 @@ static char **make_environment(const struct leash_spawn *spawn)
 struct start {
 	const char *path;
 	char **argv, **sh_argv, **env;
-	sigset_t mask;			/* as it was */
-	struct sigaction child;		/* SIGCHLD, as it was */
+	sigset_t mask;          /* as it was */
+	struct sigaction child; /* SIGCHLD, as it was */
 	pid_t parent;
-	volatile int error;		/* of exec; 0: it runs */
+	volatile int error; /* of exec; 0: it runs */
 };
 
 /* Behind vfork(): this memory is the parent's, which waits. */
@@ -326,7 +344,7 @@ static void become(struct start *start)
 
 __attribute__((noinline)) static pid_t start_program(struct start *start)
 {
-	pid_t pid = vfork();	/* exec's errno comes back in memory, and no page is copied */
+	pid_t pid = vfork(); /* exec's errno comes back in memory, and no page is copied */
 
 	if (pid == 0) {
 		become(start);
@@ -390,11 +408,11 @@ static unsigned int signal_children(int signal, pid_t *ret_pid, char ret_name[st
 struct watch {
 	const struct leash_spawn *spawn;
 	sigset_t all;
-	pid_t pid;		/* the program */
+	pid_t pid; /* the program */
 	int status;
-	bool ended;		/* it has */
-	bool alone;		/* no process of the run is left */
-	unsigned int asked;	/* how often we were told to end after that */
+	bool ended;         /* it has */
+	bool alone;         /* no process of the run is left */
+	unsigned int asked; /* how often we were told to end after that */
 };
 
 static bool is_pending(int signal)
@@ -429,7 +447,7 @@ static void stop_like(struct watch *watch, int signal)
 		sigaction(signal, &stop, &old);
 		sigemptyset(&one);
 		sigaddset(&one, signal);
-		raise(signal);			/* blocked: it happens with the next line */
+		raise(signal); /* blocked: it happens with the next line */
 		sigprocmask(SIG_UNBLOCK, &one, NULL);
 		sigprocmask(SIG_BLOCK, &one, NULL);
 		sigaction(signal, &old, NULL);
@@ -470,7 +488,7 @@ static void reap(struct watch *watch)
 
 static void pass_on(struct watch *watch, const siginfo_t *info)
 {
-	bool sent = info->si_code <= 0;		/* by a process, not by the kernel */
+	bool sent = info->si_code <= 0; /* by a process, not by the kernel */
 	bool ends = info->si_signo == SIGINT || info->si_signo == SIGQUIT ||
 		    info->si_signo == SIGTERM || info->si_signo == SIGHUP;
 	char name[17];
@@ -502,10 +520,11 @@ static void tell_rest(void)
 	unsigned int count = signal_children(0, &first, name);
 
 	if (count == 1)
-		leash_say("the program has ended, waiting for %s (process %d) that it left running", name,
-			  first);
+		leash_say("the program has ended, waiting for %s (process %d) that it left running",
+			  name, first);
 	else if (count > 1)
-		leash_say("the program has ended, waiting for %s (process %d) and %u more that it left running",
+		leash_say("the program has ended, waiting for %s (process %d) and %u more that it "
+			  "left running",
 			  name, first, count - 1);
 }
 
@@ -539,7 +558,8 @@ static void wait_all(struct watch *watch)
 		bool timed = watch->ended && !told;
 		int signal;
 
-		signal = timed ? sigtimedwait(&watch->all, &info, &linger) : sigwaitinfo(&watch->all, &info);
+		signal = timed ? sigtimedwait(&watch->all, &info, &linger)
+			       : sigwaitinfo(&watch->all, &info);
 		if (signal == SIGCHLD) {
 			reap(watch);
 		} else if (signal > 0) {
@@ -555,37 +575,48 @@ static void wait_all(struct watch *watch)
 		kill_rest(watch);
 }
 
+/* Block all signals, become the sub-reaper, start. Return: the program's pid, or -1 after a line */
+static pid_t prepare_and_start(struct start *start, const sigset_t *all)
+{
+	const struct sigaction fresh = {.sa_handler = SIG_DFL};
+	pid_t pid = -1;
+
+	/* SIGCHLD: a caller that ignores it would have the kernel throw exit statuses away. */
+	if (prctl(PR_SET_CHILD_SUBREAPER, 1) == 0 &&
+	    sigprocmask(SIG_BLOCK, all, &start->mask) == 0 &&
+	    sigaction(SIGCHLD, &fresh, &start->child) == 0)
+		pid = start_program(start);
+	if (pid < 0)
+		leash_say("%s: cannot be started: %s", start->path, strerror(errno));
+	return pid;
+}
+
 int leash_spawn_wait(const struct leash_spawn *spawn, int *ret_status)
 {
 	struct watch watch = {.spawn = spawn};
-	struct sigaction fresh = {.sa_handler = SIG_DFL};
-	struct start start = {.path = spawn->program->path, .argv = spawn->argv, .parent = getpid()};
-	size_t argc = 0;
+	struct start start = {
+		.path = spawn->program->path, .argv = spawn->argv, .parent = getpid()};
+	size_t argc = 0, made = 0;
 
 	while (spawn->argv[argc])
 		argc++;
-	start.env = make_environment(spawn);
+	start.env = make_environment(spawn, &made);
 	start.sh_argv = calloc(argc + 2, sizeof(*start.sh_argv));
-	if (!start.env || !start.sh_argv) {
+	if (start.env && start.sh_argv) {
+		start.sh_argv[0] = (char *)(uintptr_t)"/bin/sh";
+		start.sh_argv[1] = (char *)(uintptr_t)start.path;
+		for (size_t i = 1; i < argc; i++)
+			start.sh_argv[i + 1] = spawn->argv[i];
+		sigfillset(&watch.all);
+		watch.pid = prepare_and_start(&start, &watch.all);
+	} else {
 		leash_say("%s", strerror(ENOMEM));
-		return LEASH_EXIT_SYSTEM;
+		watch.pid = -1;
 	}
-	start.sh_argv[0] = (char *)(uintptr_t)"/bin/sh";
-	start.sh_argv[1] = (char *)(uintptr_t)spawn->program->path;
-	for (size_t i = 1; i < argc; i++)
-		start.sh_argv[i + 1] = spawn->argv[i];
-
-	sigfillset(&watch.all);
-	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0 || sigprocmask(SIG_BLOCK, &watch.all, &start.mask) < 0 ||
-	    sigaction(SIGCHLD, &fresh, &start.child) < 0) {
-		leash_say("%s", strerror(errno));
+	free(start.sh_argv);
+	free_environment(start.env, made);
+	if (watch.pid < 0)
 		return LEASH_EXIT_SYSTEM;
-	}
-	watch.pid = start_program(&start);
-	if (watch.pid < 0) {
-		leash_say("%s: cannot be started: %s", start.path, strerror(errno));
-		return LEASH_EXIT_SYSTEM;
-	}
 	if (start.error) {
 		waitpid(watch.pid, NULL, 0);
 		leash_say("%s: cannot be executed: %s", start.path, strerror(start.error));

@@ -10,7 +10,7 @@
 #include "shim/core/carry.h"
 
 struct leash_program {
-	char path[PATH_MAX];		/* what is executed */
+	char path[PATH_MAX]; /* what is executed */
 	struct leash_carry_info carry;
 };
 
@@ -34,12 +34,12 @@ bool leash_on_leash(char *ret_entry, size_t size);
 
 struct leash_spawn {
 	const struct leash_program *program;
-	char **argv;			/* the program's, ends with NULL */
+	char **argv; /* the program's, ends with NULL */
 	const char *shim;
-	const char *image, *session;	/* paths */
-	const char *events;		/* absolute path or NULL */
-	bool quiet;			/* no refusal lines, no word about what is waited for */
-	bool kill_rest;			/* profile build: nothing outlives the program */
+	const char *image, *session; /* paths */
+	const char *events;          /* absolute path or NULL */
+	bool quiet;                  /* no refusal lines, no word about what is waited for */
+	bool kill_rest;              /* profile build: nothing outlives the program */
 };
 
 /**

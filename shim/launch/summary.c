@@ -17,10 +17,10 @@
 #include "shim/abi.h"
 
 /* Lines of the table; the rest is in the events. Refusals are what a reader looks for. */
-#define ROWS_MAX 30
+#define ROWS_MAX         30
 #define ROWS_REFUSED_MAX 60
-#define HOST_WIDTH_MAX 48
-#define NEAR_SCAN 100000	/* entries looked at for a similar spelling */
+#define HOST_WIDTH_MAX   48
+#define NEAR_SCAN        100000 /* entries looked at for a similar spelling */
 
 struct row {
 	char host[LEASH_SESSION_HOST_SIZE];
@@ -62,7 +62,8 @@ static void take_host(struct table *table, const struct leash_session_host *host
 		row->would[i] = host->would[i];
 		row->would_total += row->would[i];
 	}
-	if (!row->connections && !row->sent && !row->received && !row->refused_total && !row->would_total)
+	if (!row->connections && !row->sent && !row->received && !row->refused_total &&
+	    !row->would_total)
 		return;
 	memcpy(row->host, host->host, sizeof(row->host) - 1);
 	if (index == 0)
@@ -95,17 +96,18 @@ static void take_hosts(struct table *table, int fd)
 		if (data < 0 && errno == ENXIO)
 			return;
 		if (data < 0)
-			data = (off_t)at;	/* a file system that does not know */
+			data = (off_t)at; /* a file system that does not know */
 		hole = lseek(fd, data, SEEK_HOLE);
 		if (hole <= data || (size_t)hole > end)
 			hole = (off_t)end;
 		if ((size_t)data < start)
 			data = (off_t)start;
-		for (size_t i = ((size_t)data - start) / sizeof(host); i < LEASH_SESSION_HOSTS; i++) {
+		for (size_t i = ((size_t)data - start) / sizeof(host); i < LEASH_SESSION_HOSTS;
+		     i++) {
 			if (start + i * sizeof(host) >= (size_t)hole)
 				break;
 			if (i < next)
-				continue;	/* it began in front of the last hole */
+				continue; /* it began in front of the last hole */
 			next = i + 1;
 			if (read_at(fd, &host, sizeof(host), start + i * sizeof(host)))
 				take_host(table, &host, i);
@@ -119,7 +121,7 @@ static int by_importance(const void *a, const void *b)
 	const struct row *x = a, *y = b;
 
 	if (!x->refused_total != !y->refused_total)
-		return x->refused_total ? 1 : -1;	/* refusals last: nearest to the prompt */
+		return x->refused_total ? 1 : -1; /* refusals last: nearest to the prompt */
 	if (x->connections != y->connections)
 		return x->connections > y->connections ? -1 : 1;
 	if (strcmp(x->host, y->host) != 0)
@@ -167,8 +169,8 @@ static bool is_address(const char *host)
 static void print_hint(FILE *out, const struct leash_image *image, const struct row *row)
 {
 	const uint32_t entries = leash_image_entry_count(image);
-	struct leash_verdict verdict = {.action = LEASH_DENY, .entry = LEASH_ENTRY_NONE,
-					.near = LEASH_ENTRY_NONE};
+	struct leash_verdict verdict = {
+		.action = LEASH_DENY, .entry = LEASH_ENTRY_NONE, .near = LEASH_ENTRY_NONE};
 	struct leash_subject subject = {.api = "request", .host = row->host, .addr = ""};
 	char normal[LEASH_NAME_SIZE], hint[1024];
 	int len;
@@ -187,8 +189,8 @@ static void print_hint(FILE *out, const struct leash_image *image, const struct 
 	if (row->port <= UINT16_MAX)
 		subject.port = (uint16_t)row->port;
 	len = leash_name_normal(row->host, strlen(row->host), normal);
-	if (verdict.near == LEASH_ENTRY_NONE && verdict.reason == LEASH_WHY_NOT_IN_LIST && len > 0 &&
-	    !is_address(row->host))
+	if (verdict.near == LEASH_ENTRY_NONE && verdict.reason == LEASH_WHY_NOT_IN_LIST &&
+	    len > 0 && !is_address(row->host))
 		verdict.near = leash_policy_near(image, normal, (size_t)len, NEAR_SCAN);
 	if (leash_explain_hint(image, &verdict, &subject, verdict.near, hint, sizeof(hint)) == 0)
 		return;
@@ -204,8 +206,8 @@ static void print_row(FILE *out, const struct leash_image *image, const struct r
 	print_size(received, row->received);
 	if (row->port)
 		snprintf(port, sizeof(port), "%" PRIu32, row->port);
-	fprintf(out, "  %-*s %5s %11" PRIu64 " %10s %10s  ", width, row->host, port, row->connections,
-		sent, received);
+	fprintf(out, "  %-*s %5s %11" PRIu64 " %10s %10s  ", width, row->host, port,
+		row->connections, sent, received);
 	if (row->refused_total)
 		print_reasons(out, row->refused);
 	else
@@ -254,7 +256,8 @@ static size_t count_names(const struct table *table)
 		bool seen = table->rows[i].connections == 0;
 
 		for (size_t k = 0; k < i && !seen; k++)
-			seen = table->rows[k].connections && strcmp(table->rows[k].host, table->rows[i].host) == 0;
+			seen = table->rows[k].connections &&
+			       strcmp(table->rows[k].host, table->rows[i].host) == 0;
 		names += !seen;
 	}
 	return names;
@@ -268,8 +271,10 @@ static void print_table(FILE *out, const struct leash_image *image, const struct
 
 	print_size(sent, table->sent);
 	print_size(received, table->received);
-	fprintf(out, "netleash: %" PRIu64 " connection%s to %" PRIu64 " host%s, %s sent, %s received, %" PRIu64
-		" refused\n", table->connections, plural(table->connections), names, plural(names), sent,
+	fprintf(out,
+		"netleash: %" PRIu64 " connection%s to %" PRIu64
+		" host%s, %s sent, %s received, %" PRIu64 " refused\n",
+		table->connections, plural(table->connections), names, plural(names), sent,
 		received, table->refused);
 	for (size_t i = 0; i < table->count; i++) {
 		if (strlen(table->rows[i].host) > width)
@@ -277,8 +282,8 @@ static void print_table(FILE *out, const struct leash_image *image, const struct
 	}
 	if (width > HOST_WIDTH_MAX)
 		width = HOST_WIDTH_MAX;
-	fprintf(out, "  %-*s %5s %11s %10s %10s  %s\n", (int)width, "HOST", "PORT", "CONNECTIONS", "SENT",
-		"RECEIVED", "REFUSED");
+	fprintf(out, "  %-*s %5s %11s %10s %10s  %s\n", (int)width, "HOST", "PORT", "CONNECTIONS",
+		"SENT", "RECEIVED", "REFUSED");
 	for (size_t i = 0; i < table->count; i++) {
 		size_t *shown = &shown_rows[table->rows[i].refused_total != 0];
 
@@ -288,9 +293,11 @@ static void print_table(FILE *out, const struct leash_image *image, const struct
 	if (shown_rows[0] > ROWS_MAX || shown_rows[1] > ROWS_REFUSED_MAX)
 		fprintf(out, "  … and %zu more; --events FILE has them all\n",
 			(shown_rows[0] > ROWS_MAX ? shown_rows[0] - ROWS_MAX : 0) +
-				(shown_rows[1] > ROWS_REFUSED_MAX ? shown_rows[1] - ROWS_REFUSED_MAX : 0));
+				(shown_rows[1] > ROWS_REFUSED_MAX ? shown_rows[1] - ROWS_REFUSED_MAX
+								  : 0));
 	if (table->others)
-		fprintf(out, "  (others): hosts beyond the first %d of a run are counted together\n",
+		fprintf(out,
+			"  (others): hosts beyond the first %d of a run are counted together\n",
 			LEASH_SESSION_HOSTS - 1);
 	if (table->would)
 		print_would(out, image, table);
@@ -316,7 +323,7 @@ static void write_all(const char *text, size_t len)
 void leash_summary(int page_fd, const struct leash_image *image, bool print,
 		   unsigned long long *ret_refused)
 {
-	static struct leash_session page;	/* only its head is read */
+	static struct leash_session page; /* only its head is read */
 	struct table table = {0};
 	char *text = NULL;
 	size_t len = 0;

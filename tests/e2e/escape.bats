@@ -12,6 +12,7 @@ setup() {
 	BUILD=$(cd "${NETLEASH_BUILD:-$BATS_TEST_DIRNAME/../../build}" && pwd)
 	SHIM=$BUILD/libnetleash.so
 	SNIP=$BUILD/snip
+	[ -r "$SHIM" ] || { echo "$SHIM is not there: make all snips"; return 1; }
 	POLICY=$BATS_TEST_TMPDIR/policy.cfg
 	cat > "$POLICY" <<-'END'
 		appid = "wx0123456789abcdef";
@@ -123,20 +124,37 @@ socket.create_connection(("127.0.0.1", int(sys.argv[1]))).sendall(b"stop")' "$PO
 	listen
 	for how in next handle node; do
 		# Behind us: called for what was admitted, never for what was refused.
-		run env INTERPOSER="$how" LD_PRELOAD="$SHIM:$SNIP/dl_interposer" \
-			NETLEASH_POLICY="$POLICY" NETLEASH_LOG=quiet timeout 20 "$SNIP/dl_stacked" "$PORT"
+		run timeout 20 env INTERPOSER="$how" LD_PRELOAD="$SHIM:$SNIP/dl_interposer" \
+			NETLEASH_POLICY="$POLICY" NETLEASH_LOG=quiet "$SNIP/dl_stacked" "$PORT"
 		echo "behind, $how: $output"
 		[ "$status" -eq 0 ]
 		[ "$output" = $'interposer\nunix: ENOENT\nloopback: EACCES\nby number: EACCES' ]
 		# Before us: called each time, and we behind it.
-		run env INTERPOSER="$how" LD_PRELOAD="$SNIP/dl_interposer:$SHIM" \
-			NETLEASH_POLICY="$POLICY" NETLEASH_LOG=quiet timeout 20 "$SNIP/dl_stacked" "$PORT"
+		run timeout 20 env INTERPOSER="$how" LD_PRELOAD="$SNIP/dl_interposer:$SHIM" \
+			NETLEASH_POLICY="$POLICY" NETLEASH_LOG=quiet "$SNIP/dl_stacked" "$PORT"
 		echo "before, $how: $output"
 		[ "$status" -eq 0 ]
 		[ "$output" = $'interposer\nunix: ENOENT\ninterposer\nloopback: EACCES\nby number: EACCES' ]
 	done
 	arrived
 	[ "$CONNECTIONS" -eq 0 ]
+}
+
+@test "each hatch works before anything is initialised" {
+	listen
+	for hatch in dlsym dlvsym dlopen dlmopen syscall; do
+		run env DL_EARLY="$PORT $hatch" LD_PRELOAD="$SNIP/dl_early" "$SNIP/dl_stacked" 9
+		echo "without, $hatch: $output"
+		[ "${lines[-1]}" = connected ]
+		run timeout 20 env DL_EARLY="$PORT $hatch" LD_PRELOAD="$SHIM:$SNIP/dl_early" \
+			NETLEASH_POLICY="$POLICY" NETLEASH_LOG=quiet "$SNIP/dl_stacked" 9
+		echo "with, $hatch: $output"
+		[ "$status" -eq 0 ]
+		[ "${lines[-1]}" = EACCES ]
+		[ "$hatch" != syscall ] || [ "${lines[0]}" = mapped ]
+	done
+	arrived
+	[ "$CONNECTIONS" -eq 5 ]
 }
 
 # ---------------------------------------------------------------- scope

@@ -187,6 +187,13 @@ carries() {
 	[ "$(grep ^fds= <<< "$output")" = "$before" ]
 }
 
+@test "a small stack is enough: a minimal thread, a signal handler on 8 KiB" {
+	run -0 leashed exec_small "$SNIP/exec_child"
+	[ "$(grep -c "^LD_PRELOAD=$SHIM$" <<< "$output")" -eq 8 ]
+	[ "$(grep -c "^NETLEASH_POLICY=$POLICY$" <<< "$output")" -eq 8 ]
+	[[ $output != *status* ]]
+}
+
 refusal() {
 	[ "$(grep -c '^netleash: ' <<< "$output")" -eq 1 ]
 	[[ $output == *"netleash: refused exec of $1"* ]]
@@ -303,12 +310,12 @@ refusal() {
 }
 
 @test "audit: the line says would, the program runs" {
-	printf 'version = 1;\nprofile = "tcsas";\naudit = true;\n' > audit.cfg
+	echo 'mode = "audit";' > audit.cfg
 	"$BUILD/netleash" compile-image "$PWD/audit.cfg" - - 3> image
 	run -0 env "LD_PRELOAD=$SHIM" "NETLEASH_IMAGE=$PWD/image" bash -c "exec $SNIP/exec_static"
 	[[ $output == *"netleash: would refuse exec of $SNIP/exec_static: it is linked statically"* ]]
 	[[ $output == *"static ran"* ]]
-	printf 'version = 1;\nprofile = "tcsas";\n' > policy.cfg
+	echo 'mode = "enforce";' > policy.cfg
 	"$BUILD/netleash" compile-image "$PWD/policy.cfg" - - 3> image
 	run -126 env "LD_PRELOAD=$SHIM" "NETLEASH_IMAGE=$PWD/image" bash -c "exec $SNIP/exec_static"
 	refusal "$SNIP/exec_static"

@@ -61,7 +61,8 @@ static void check_query(const struct leash_dns_question *question)
 	CHECK(again.type == question->type && again.id == question->id && again.end == len);
 }
 
-static void check_answers(const uint8_t *data, size_t size, const struct leash_dns_question *question)
+static void check_answers(const uint8_t *data, size_t size,
+			  const struct leash_dns_question *question)
 {
 	struct leash_dns_answer all[OUT_MAX], some[OUT_MAX];
 	int count, fewer;

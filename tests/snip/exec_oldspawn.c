@@ -34,9 +34,9 @@ int main(int argc, char **argv)
 	for (int i = 0; i < 4; i++) {
 		ret = (i == 0 ? old : i == 1 ? oldp : i == 2 ? posix_spawn : posix_spawnp)(
 			&pid, argv[1], NULL, NULL, args, none);
-		printf("%s: %s\n", i < 2 ? "old" : "new", strerror(ret));
 		if (!ret)
 			waitpid(pid, &status, 0);
+		printf("%s: %s\n", i < 2 ? "old" : "new", strerror(ret));
 	}
 	return 0;
 }

@@ -14,7 +14,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* What would end, stop, hang, copy or signal more than a child or the machine, or leave things behind. */
+/* What would end, stop, hang, copy or signal more than a child or the machine, or leave
+ * something behind. */
 static const long dangerous[] = {
 	SYS_exit, SYS_exit_group, SYS_clone, SYS_rt_sigreturn, SYS_restart_syscall, SYS_kill,
 	SYS_reboot, SYS_sync, SYS_vhangup, SYS_ptrace, SYS_msgget,

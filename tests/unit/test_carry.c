@@ -134,9 +134,10 @@ static void other_links(void **state)
 		{"static-pie", "-static-pie", LEASH_CARRY_STATIC},
 		{"no-pie", "-no-pie", LEASH_CARRY_OK},
 		{"a library with a main", "-shared -fPIC", LEASH_CARRY_STATIC},
-		{"musl's interpreter", "-Wl,--dynamic-linker=/lib/ld-musl-x86_64.so.1", LEASH_CARRY_LIBC},
-		{"an interpreter that is missing", "-Wl,--dynamic-linker=/nowhere/ld-linux-x86-64.so.2",
+		{"musl's interpreter", "-Wl,--dynamic-linker=/lib/ld-musl-x86_64.so.1",
 		 LEASH_CARRY_LIBC},
+		{"an interpreter that is missing",
+		 "-Wl,--dynamic-linker=/nowhere/ld-linux-x86-64.so.2", LEASH_CARRY_LIBC},
 	};
 	struct leash_carry_info info;
 
@@ -167,7 +168,8 @@ static void same_interpreter(void **state)
 	(void)state;
 	assert_int_equal(check("dynamic", &info), LEASH_CARRY_OK);
 	assert_int_equal(symlink(info.interp, in_dir("ld.so")), 0);
-	assert_int_equal(sh("cd %s && cc -o alias -Wl,--dynamic-linker=%s/ld.so ask.c", dir, dir), 0);
+	assert_int_equal(sh("cd %s && cc -o alias -Wl,--dynamic-linker=%s/ld.so ask.c", dir, dir),
+			 0);
 	assert_int_equal(check("alias", &info), LEASH_CARRY_OK);
 	assert_string_equal(info.interp, in_dir("ld.so"));
 	/* A copy is another file: which glibc it belongs to cannot be known. */
@@ -288,7 +290,8 @@ static void damaged_elf(void **state)
 	assert_int_equal(check("object", &info), LEASH_CARRY_UNKNOWN);
 	patch("true", "no-headers", offsetof(Elf64_Ehdr, e_phnum), &none, sizeof(none));
 	assert_int_equal(check("no-headers", &info), LEASH_CARRY_UNKNOWN);
-	patch("true", "odd-headers", offsetof(Elf64_Ehdr, e_phentsize), &odd_size, sizeof(odd_size));
+	patch("true", "odd-headers", offsetof(Elf64_Ehdr, e_phentsize), &odd_size,
+	      sizeof(odd_size));
 	assert_int_equal(check("odd-headers", &info), LEASH_CARRY_UNKNOWN);
 	patch("true", "far-headers", offsetof(Elf64_Ehdr, e_phoff), &far, sizeof(far));
 	assert_int_equal(check("far-headers", &info), LEASH_CARRY_UNKNOWN);
@@ -344,7 +347,8 @@ static void no_programs(void **state)
 	assert_int_equal(check("/dev/null", &info), LEASH_CARRY_ERROR);
 	assert_int_equal(mkfifo(in_dir("fifo"), 0755), 0);
 	assert_int_equal(chmod(in_dir("fifo"), 0755), 0);
-	assert_int_equal(check("fifo", &info), LEASH_CARRY_ERROR);	/* and does not wait for a writer */
+	assert_int_equal(check("fifo", &info),
+			 LEASH_CARRY_ERROR); /* and does not wait for a writer */
 	assert_int_equal(leash_carry_check(AT_FDCWD, "", 0, false, &info), LEASH_CARRY_ERROR);
 	assert_int_equal(leash_carry_check(AT_FDCWD, (const char *)8, 0, false, &info),
 			 LEASH_CARRY_ERROR);
@@ -358,7 +362,8 @@ static int check_as_other(const char *name, bool no_new_privs)
 	if (pid == 0) {
 		struct leash_carry_info info;
 
-		if (getuid() == 0 && (setgroups(0, NULL) < 0 || setgid(OTHER_ID) < 0 || setuid(OTHER_ID) < 0))
+		if (getuid() == 0 &&
+		    (setgroups(0, NULL) < 0 || setgid(OTHER_ID) < 0 || setuid(OTHER_ID) < 0))
 			_exit(100);
 		_exit((int)leash_carry_check(AT_FDCWD, in_dir(name), 0, no_new_privs, &info));
 	}
@@ -451,7 +456,8 @@ static void by_descriptor(void **state)
 
 static void sanitizer_runtime(void **state)
 {
-	static const char *const flag[] = {"address", "thread"}, *const want[] = {"libasan.so", "libtsan.so"};
+	static const char *const flag[] = {"address", "thread"}, *const want[] = {"libasan.so",
+										  "libtsan.so"};
 	struct leash_carry_info info;
 
 	(void)state;
@@ -484,7 +490,8 @@ static void ask_kernel(const char *name, const struct who *who, int *ret_ours, i
 		if (pid == 0) {
 			struct leash_carry_info info;
 
-			if (setgroups(0, NULL) < 0 || setresgid(who->gid, who->egid, who->egid) < 0 ||
+			if (setgroups(0, NULL) < 0 ||
+			    setresgid(who->gid, who->egid, who->egid) < 0 ||
 			    setresuid(who->uid, who->euid, who->uid) < 0 ||
 			    (who->no_new_privs && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0))
 				_exit(100);
@@ -502,12 +509,18 @@ static void ask_kernel(const char *name, const struct who *who, int *ret_ours, i
 
 static void privileges(void **state)
 {
-	static const char *const file[] = {"dynamic", "suid-root", "suid-one", "sgid-one", "sgid-no-x",
-					   "cap-p", "cap-ep"};
+	static const char *const file[] = {"dynamic",   "suid-root", "suid-one", "sgid-one",
+					   "sgid-no-x", "cap-p",     "cap-ep"};
 	static const struct who who[] = {
-		{0, 0, 0, 0, false},	      {0, 0, 0, 0, true},	  {1000, 1000, 1000, 1000, false},
-		{1000, 1000, 1000, 1000, true}, {1000, 0, 1000, 1000, false}, {1000, 0, 1000, 1000, true},
-		{0, 1000, 0, 0, false},	      {0, 0, 0, 1, true},	  {1, 1, 1, 1, false},
+		{0, 0, 0, 0, false},
+		{0, 0, 0, 0, true},
+		{1000, 1000, 1000, 1000, false},
+		{1000, 1000, 1000, 1000, true},
+		{1000, 0, 1000, 1000, false},
+		{1000, 0, 1000, 1000, true},
+		{0, 1000, 0, 0, false},
+		{0, 0, 0, 1, true},
+		{1, 1, 1, 1, false},
 	};
 	struct statvfs fs;
 	unsigned int secure = 0, plain = 0;
@@ -522,12 +535,16 @@ static void privileges(void **state)
 		print_message("not tried, /tmp is mounted nosuid: set-uid and file capabilities\n");
 		skip();
 	}
-	assert_int_equal(sh("cd %s && chmod 755 dynamic && for f in suid-root suid-one sgid-one sgid-no-x cap-p cap-ep; do "
-			    "cp dynamic $f; done; chmod 4755 suid-root; chown 1:1 suid-one; chmod 4755 suid-one; "
+	assert_int_equal(sh("cd %s && chmod 755 dynamic && for f in suid-root suid-one sgid-one "
+			    "sgid-no-x cap-p cap-ep; do "
+			    "cp dynamic $f; done; chmod 4755 suid-root; chown 1:1 suid-one; chmod "
+			    "4755 suid-one; "
 			    "chgrp 1 sgid-one sgid-no-x; chmod 2755 sgid-one; chmod 2745 sgid-no-x",
-			    dir), 0);
+			    dir),
+			 0);
 	if (sh("cd %s && PATH=$PATH:/sbin:/usr/sbin && setcap cap_net_raw+p cap-p && "
-	       "setcap cap_net_raw+ep cap-ep", dir) != 0)
+	       "setcap cap_net_raw+ep cap-ep",
+	       dir) != 0)
 		print_message("not tried, no setcap here: file capabilities\n");
 	for (size_t f = 0; f < sizeof(file) / sizeof(file[0]); f++) {
 		for (size_t w = 0; w < sizeof(who) / sizeof(who[0]); w++) {
@@ -538,8 +555,8 @@ static void privileges(void **state)
 				assert_int_equal(ours, LEASH_CARRY_ERROR);
 				continue;
 			}
-			/* Careful is allowed where kernels differ: permitted-only capabilities under
-			 * no_new_privs, and ids that were apart before. */
+			/* Careful is allowed where kernels differ: permitted-only capabilities
+			 * under no_new_privs, and ids that were apart before. */
 			if (kernel == 40 && ours == LEASH_CARRY_SECURE &&
 			    ((who[w].no_new_privs && strcmp(file[f], "cap-p") == 0) ||
 			     who[w].uid != who[w].euid))
@@ -569,12 +586,18 @@ static void texts(void **state)
 int main(int argc, char *argv[])
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(ordinary_programs), cmocka_unit_test(other_links),
-		cmocka_unit_test(same_interpreter),  cmocka_unit_test(scripts),
-		cmocka_unit_test(script_chain),	     cmocka_unit_test(damaged_elf),
-		cmocka_unit_test(no_programs),	     cmocka_unit_test(unreadable),
-		cmocka_unit_test(no_descriptor_left), cmocka_unit_test(by_descriptor),
-		cmocka_unit_test(sanitizer_runtime), cmocka_unit_test(privileges),
+		cmocka_unit_test(ordinary_programs),
+		cmocka_unit_test(other_links),
+		cmocka_unit_test(same_interpreter),
+		cmocka_unit_test(scripts),
+		cmocka_unit_test(script_chain),
+		cmocka_unit_test(damaged_elf),
+		cmocka_unit_test(no_programs),
+		cmocka_unit_test(unreadable),
+		cmocka_unit_test(no_descriptor_left),
+		cmocka_unit_test(by_descriptor),
+		cmocka_unit_test(sanitizer_runtime),
+		cmocka_unit_test(privileges),
 		cmocka_unit_test(texts),
 	};
 

@@ -537,6 +537,8 @@ static void test_exact_ports(void **state)
 		 "domains: { request = [ \"https://a.example.com:8443\" ]; };\nprofile = "
 		 "\"wechat\";",
 		 ""},
+		{"behind the lists",
+		 "domains: { request = [ \"https://a.example.com:8443\" ]; };\nports = \"exact\";", ""},
 		{"no port",
 		 "ports = \"exact\";\ndomains: { request = [ \"a.example.com:0\", "
 		 "\"a.example.com:65536\",\n\"a.example.com:\", "

@@ -582,6 +582,7 @@ static const struct tls_row tls_rows[] = {
 	 DENIED(NAME_MISMATCH, SNI)},
 	{"an unlisted name of this one", 0, PUB, 443, "api.example.com example.net", "example.net",
 	 DENIED(NOT_IN_LIST, LIST)},
+	{"the beginning of its name", 0, PUB, 443, "api.example.com", "api.example.co", DENIED(NAME_MISMATCH, SNI)},
 	{"a blocked name of this one", 0, PUB, 443, "api.example.com bad.example.com", "bad.example.com",
 	 DENIED_BY(BLOCKED, BLOCKED, BAD)},
 	{"a blocked name of another", 0, PUB, 443, "api.example.com", "worse.example.com",

@@ -300,6 +300,9 @@ static void seen_by_verify(void **state)
 			break;
 		case 3:
 			entries[2].next = LEASH_ENTRY_NONE;
+			entries[5].list = LEASH_LIST_SOCKET;
+			list[0].lists = LEASH_LIST_BIT(LEASH_LIST_REQUEST) |
+					LEASH_LIST_BIT(LEASH_LIST_SOCKET);
 			break;
 		case 4:
 			slots[slot].name = image->names.count + 1;

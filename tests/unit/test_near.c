@@ -10,7 +10,7 @@
 #include "draft.h"
 #include "policy/policy.h"
 
-enum { API, PLAY, BAD, PARENT, DEEP, SHORT, CDN, BLOCKED_TOO, UDP };
+enum { API, PLAY, BAD, PARENT, DEEP, SHORT, CDN, BLOCKED_TOO, UDP, BAD_CHILD, BAD_SPELLING };
 #define NONE LEASH_ENTRY_NONE
 
 static const struct leash_draft_entry entries[] = {
@@ -24,6 +24,8 @@ static const struct leash_draft_entry entries[] = {
 		 LEASH_LIST_DOWNLOAD, 0},
 	[BLOCKED_TOO] = {"play.example.com", "play.example.com", "game.cfg", 8, LEASH_LIST_BLOCKED, 0},
 	[UDP] = {"udp.example.com", "udp://udp.example.com", "game.cfg", 9, LEASH_LIST_UDP, 0},
+	[BAD_CHILD] = {"bad.example.org", "bad.example.org", "game.cfg", 10, LEASH_LIST_BLOCKED, 0},
+	[BAD_SPELLING] = {"apx.example.com", "apx.example.com", "game.cfg", 11, LEASH_LIST_BLOCKED, 0},
 };
 
 static const struct {
@@ -36,6 +38,8 @@ static const struct {
 	{"a parent", "a.example.org", 0, PARENT},
 	{"a grandparent", "a.b.c.example.org", 0, PARENT},
 	{"a blocked parent is none", "a.bad.example.com", 0, NONE},
+	{"a listed one behind a blocked one", "a.bad.example.org", 0, PARENT},
+	{"a blocked spelling is none", "apxx.example.com", 100, API},
 	{"a child", "deep.example", 100, DEEP},
 	{"a child, nearer", "b.deep.example", 100, DEEP},
 	{"a child costs a scan", "deep.example", 0, NONE},

@@ -1,0 +1,60 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# Run the end-to-end tests, each file in a test network of its own; ends with
+# "N passed, N failed, N skipped".
+#
+#	check-e2e.sh [FILE.bats …]	all of tests/e2e without arguments
+#
+# A file whose second line is "# lab: user" runs without privileges, "# lab: both" runs twice. "# tier: long"
+# is left out unless E2E_LONG=1. A file that cannot be run, or hangs (E2E_TIMEOUT seconds, 600), is a failure.
+set -eu
+export LC_ALL=C
+
+cd "$(dirname "$0")/.."
+limit=${E2E_TIMEOUT:-600}
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+passed=0
+failed=0
+skipped=0
+
+one() {
+	local file=$1
+	shift
+	local rc=0 plan good bad skip
+	echo "== $file${1:+ $*}"
+	timeout -k 10 "$limit" tests/lab/lab run "$@" -- bats --tap "$file" > "$log" 2>&1 < /dev/null || rc=$?
+	grep -vE '^ok ' "$log" || true
+	plan=$(sed -n 's/^1\.\.//p' "$log" | head -1)
+	skip=$(grep -cE '^ok .* # skip' "$log" || true)
+	good=$(($(grep -cE '^ok ' "$log" || true) - skip))
+	bad=$(grep -cE '^not ok ' "$log" || true)
+	if grep -qE '^ok .* # skip' "$log"; then
+		grep -E '^ok .* # skip' "$log"
+	fi
+	# What was planned and not said, or an exit status nobody explains, is a failure too.
+	if [ $((good + bad + skip)) -ne "${plan:-0}" ] || { [ "$rc" -ne 0 ] && [ "$bad" -eq 0 ]; }; then
+		echo "$file: ended early (exit status $rc)"
+		bad=$((bad + 1))
+	fi
+	passed=$((passed + good))
+	failed=$((failed + bad))
+	skipped=$((skipped + skip))
+}
+
+if [ $# -eq 0 ]; then
+	set -- tests/e2e/*.bats
+fi
+for file; do
+	head -3 "$file" | grep -q '^# tier: long' && [ "${E2E_LONG:-0}" != 1 ] && continue
+	case $(sed -n 's/^# lab: //p' "$file" | head -1) in
+	user) one "$file" --user ;;
+	both)
+		one "$file"
+		one "$file" --user
+		;;
+	*) one "$file" ;;
+	esac
+done
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

@@ -78,6 +78,7 @@ max_len() {
 	esac
 }
 
+export TMPDIR=$tmp		# where a fuzzer that crashes leaves its files
 passed=0
 failed=0
 for binary in "$dir"/fuzz_*; do

@@ -614,12 +614,12 @@ static const struct {
 	const char *phrase;
 	bool (*asked)(const struct leash_settings *settings);
 } unenforced[] = {
-	{"networkTimeout (deadlines)", has_timeout},
-	{"limits (tasks at once)", has_limit},
+	{"networkTimeout", has_timeout},
+	{"limits", has_limit},
 	{"background", has_background},
-	{"certificates and TLS versions (platform, cert, opaque_tls)", has_tls_rules},
+	{"certificates and TLS versions", has_tls_rules},
 	{"referer", NULL},
-	{"body.convert (text as UTF-8, one BOM filtered)", has_body},
+	{"body.convert", has_body},
 	{"http2", has_http2},
 	{"seal", has_seal},
 };

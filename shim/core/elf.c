@@ -44,6 +44,16 @@ bool leash_elf_open(const struct link_map *map, struct leash_elf *ret)
 	return true;
 }
 
+/* Not strcmp(): a sanitizer's would initialise itself by dlsym(), which brings us here again,
+ * into a strcmp() that is not bound yet. */
+static bool same(const char *a, const char *b)
+{
+	for (; *a == *b; a++, b++)
+		if (!*a)
+			return true;
+	return false;
+}
+
 static void *address_of(const struct leash_elf *elf, const ElfW(Sym) *sym)
 {
 	void *address = (void *)(elf->base + sym->st_value);
@@ -83,7 +93,7 @@ void *leash_elf_find(const struct leash_elf *elf, const char *name, uint32_t has
 
 		if ((link | 1) == (hash | 1) && sym->st_shndx != SHN_UNDEF &&
 		    ELF64_ST_TYPE(sym->st_info) != STT_TLS &&
-		    strcmp(elf->strtab + sym->st_name, name) == 0) {
+		    same(elf->strtab + sym->st_name, name)) {
 			/* The high bit hides a version from unversioned look-ups. */
 			if (!elf->versym || !(elf->versym[i] & 0x8000))
 				return address_of(elf, sym);

@@ -68,9 +68,13 @@ static const char names[] =
 #undef HOOK
 #undef NEWER
 	;
-static const uint16_t offsets[] = {
-#define HOOK(family, ret, name, params, args) offsetof(struct leash_real, name),
-#define NEWER(family, ret, name, params, args) offsetof(struct leash_real, name) | 1,
+/* With the sizes of the names, because strlen() may be a sanitizer's (elf.c says why not). */
+static const struct {
+	uint16_t offset, name_size;
+} offsets[] = {
+#define HOOK(family, ret, name, params, args) {offsetof(struct leash_real, name), sizeof(#name)},
+#define NEWER(family, ret, name, params, args)                                                     \
+	{offsetof(struct leash_real, name) | 1, sizeof(#name)},
 #include "shim/hooks.def"
 #undef HOOK
 #undef NEWER
@@ -133,13 +137,13 @@ int leash_real_bind(const char **ret_missing)
 		address = find(elf, count, name);
 		if (!address) {
 			memcpy(&address, &none, sizeof(address));
-			if (!(offsets[i] & 1) && ret == 0) {
+			if (!(offsets[i].offset & 1) && ret == 0) {
 				*ret_missing = name;
 				ret = -ENOENT;
 			}
 		}
-		memcpy((char *)&leash_real + (offsets[i] & ~1), &address, sizeof(address));
-		name += strlen(name) + 1;
+		memcpy((char *)&leash_real + (offsets[i].offset & ~1), &address, sizeof(address));
+		name += offsets[i].name_size;
 	}
 	for (size_t i = 0; i < sizeof(stubs) / sizeof(*stubs); i++) {
 		address = find(elf, count, stubs[i].name);
@@ -174,12 +178,12 @@ void *leash_real_hook_of(const void *address)
 	if (!address)
 		return NULL;
 	for (size_t i = 0; i < sizeof(offsets) / sizeof(*offsets); i++) {
-		memcpy(&real, (char *)&leash_real + (offsets[i] & ~1), sizeof(real));
+		memcpy(&real, (char *)&leash_real + (offsets[i].offset & ~1), sizeof(real));
 		if (real != address)
 			continue;
 		/* Every dlsym() comes here, few find something: only those count through the names. */
 		while (i-- > 0)
-			name += strlen(name) + 1;
+			name += offsets[i].name_size;
 		return leash_real_hook_named(name);
 	}
 	for (size_t i = 0; i < sizeof(stubs) / sizeof(*stubs); i++) {

@@ -65,6 +65,17 @@ static ElfW(Addr) relocated(ElfW(Addr) base, ElfW(Addr) value)
 	return value < base ? base + value : value;	/* ld.so leaves the vDSO's as they are */
 }
 
+/* Not strncmp(): a sanitizer's is not to be called while that looks its own up, here. */
+static bool is_glibc(const char *node)
+{
+	static const char start[] = "GLIBC_2.";
+	size_t i = 0;
+
+	while (i < sizeof(start) - 1 && node[i] == start[i])
+		i++;
+	return i == sizeof(start) - 1;
+}
+
 /* Does it define the version nodes of glibc? Then it is libc, one of its satellites, or a
  * copy of one that was opened by another path. */
 static bool defines_glibc(ElfW(Addr) base, const ElfW(Dyn) *dyn)
@@ -86,7 +97,7 @@ static bool defines_glibc(ElfW(Addr) base, const ElfW(Dyn) *dyn)
 		const ElfW(Verdef) *def = (const void *)verdef;
 		const ElfW(Verdaux) *aux = (const void *)(verdef + def->vd_aux);
 
-		if (strncmp(strtab + aux->vda_name, "GLIBC_2.", 8) == 0)
+		if (is_glibc(strtab + aux->vda_name))
 			return true;
 		if (def->vd_next == 0)
 			break;
@@ -127,14 +138,6 @@ static int look_at(struct dl_phdr_info *info, size_t size, void *data)
 	return 1;
 }
 
-static struct holder holder_of(const void *address)
-{
-	struct holder holder = {.address = (ElfW(Addr))address};
-
-	dl_iterate_phdr(look_at, &holder);
-	return holder;
-}
-
 /* Its place among the initial objects, or NULL */
 static const struct link_map *initial_of(const struct holder *holder)
 {
@@ -170,11 +173,30 @@ static void *find_behind(const struct link_map *map, const char *name)
 	const struct link_map *end = initial_end();
 	void *address = NULL;
 
-	while (!address && map != end && map->l_next) {
+	while (!address && map && map != end && map->l_next) {
 		map = map->l_next;
 		address = find_in(map, name);
 	}
 	return address;
+}
+
+/* libc's dl_iterate_phdr(): a sanitizer's may be one that is just looking itself up. */
+static struct holder holder_of(const void *address)
+{
+	static void *_Atomic found;
+	int (*iterate)(int (*)(struct dl_phdr_info *, size_t, void *), void *);
+	struct holder holder = {.address = (ElfW(Addr))address};
+	void *function = atomic_load_explicit(&found, memory_order_relaxed);
+
+	if (!function) {
+		function = find_behind(leash_elf_self(), "dl_iterate_phdr");
+		atomic_store_explicit(&found, function, memory_order_relaxed);
+	}
+	if (function) {
+		memcpy(&iterate, &function, sizeof(iterate));
+		iterate(look_at, &holder);
+	}
+	return holder;
 }
 
 /* libc's own, under a name that is no hook's: __libc_system and others that it exports for

@@ -61,7 +61,7 @@ static void print_good(const char *what, const struct leash_image *image)
 static int check_one(const char *policy, const char *project)
 {
 	const struct leash_compile_options wish = {
-		.policy = policy, .project = project, .audit = -1};
+		.policy = policy, .project = project, .audit = -1, .lint = true};
 	const struct leash_image *image;
 	struct leash_compiled compiled;
 	int error = leash_compile(&wish, &compiled), status = LEASH_EXIT_OK;
@@ -83,7 +83,7 @@ static int check_one(const char *policy, const char *project)
 
 int leash_cmd_check(const struct leash_command *self, int argc, char *argv[])
 {
-	struct leash_compile_options wish = {.audit = -1};
+	struct leash_compile_options wish = {.audit = -1, .lint = true};
 	int option, status = LEASH_EXIT_OK;
 
 	while ((option = leash_option(self, argc, argv, ":h", options, &status)) != -1) {

@@ -220,9 +220,9 @@ int leash_cmd_compile_image(const struct leash_command *self, int argc, char *ar
 	policy = strcmp(argv[1], "-") == 0 ? NULL : argv[1];
 	project = strcmp(argv[2], "-") == 0 ? NULL : argv[2];
 	cache = strcmp(argv[3], "-") == 0 ? NULL : argv[3];
-	/* The name of a cache tells the policy apart and not the project: with one, or in a
-	 * directory where others write, nothing is kept. */
-	if (!policy || project || (cache && !is_private(cache)))
+	/* In a directory where others write nothing is kept. A project file that is not there yet is
+	 * among the sources as its directory, so that a kept image goes stale when it appears. */
+	if (cache && !is_private(cache))
 		cache = NULL;
 	return compile(policy, project, cache);
 }

@@ -140,6 +140,19 @@ socket.create_connection(("127.0.0.1", int(sys.argv[1]))).sendall(b"stop")' "$PO
 	[ "$CONNECTIONS" -eq 0 ]
 }
 
+@test "a sanitizer before us looks up its calls while we bind ours" {
+	for kind in address thread; do
+		runtime=$(cc -print-file-name="lib${kind:0:1}san.so" 2> /dev/null) || skip "no compiler"
+		[ -e "$runtime" ] || skip "no runtime of -fsanitize=$kind"
+		cc -w -fsanitize="$kind" -o "$kind" "$BATS_TEST_DIRNAME/../snip/dl_stacked.c"
+		run timeout 20 env LD_PRELOAD="$runtime:$SHIM" NETLEASH_POLICY="$POLICY" \
+			NETLEASH_LOG=quiet ASAN_OPTIONS=detect_leaks=0 "./$kind" 9
+		echo "$kind: $output"
+		[ "$status" -eq 0 ]
+		[ "$output" = $'unix: ENOENT\nloopback: EACCES\nby number: EACCES' ]
+	done
+}
+
 @test "each hatch works before anything is initialised" {
 	listen
 	for hatch in dlsym dlvsym dlopen dlmopen syscall; do

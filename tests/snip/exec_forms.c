@@ -2,7 +2,8 @@
 /*
  * exec_forms FORM ENVIRONMENT PROGRAM: every way to start a program, with every kind of
  * environment. Forms of exec run in a child of vfork() or, with "fork:" in front, of fork().
- * Forms that take environ get it edited or cleared. Says where the array given is. Exit status: the child's; 200 + errno if it could not start.
+ * Forms that take environ get it edited or cleared. Says where the array given is.
+ * Exit status: the child's; 200 + errno if it could not start.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -76,10 +77,10 @@ int main(int argc, char **argv)
 	else if (!strcmp(argv[2], "twice"))
 		envp = twice;
 	else if (!strcmp(argv[2], "unset"))
-		unsetenv("LD_PRELOAD"), unsetenv("NETLEASH_POLICY");
+		unsetenv("LD_PRELOAD"), unsetenv("NETLEASH_POLICY"), envp = environ;
 	else if (!strcmp(argv[2], "edited"))
 		setenv("LD_PRELOAD", "libm.so.6", 1), setenv("NETLEASH_POLICY", "/theirs", 1),
-			setenv("NETLEASH_IMAGE", "/theirs", 1);
+			setenv("NETLEASH_IMAGE", "/theirs", 1), envp = environ;
 	else if (!strcmp(argv[2], "cleared"))
 		clearenv(), envp = NULL;
 	else if (strcmp(argv[2], "normal"))

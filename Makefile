@@ -49,6 +49,8 @@ ALL_CFLAGS	= $(COMMON) $(OPT) $(CPPFLAGS) $(CFLAGS)
 # In the program's process: position independent, initial-exec storage (the object is preloaded,
 # never opened late), no fortified calls into names that are themselves hooked.
 SHIM_CFLAGS	= $(ALL_CFLAGS) -fPIC -ftls-model=initial-exec -U_FORTIFY_SOURCE -fno-builtin-printf
+# posix_spawn under both of its nodes (hooks.md R5); aarch64 has one.
+SHIM_CFLAGS	+= $(if $(filter x86_64,$(MACHINE)),-DLEASH_SPAWN_NODES)
 # Frames are bounded where a hook may run on a small signal stack (hooks.md N3).
 HOOK_CFLAGS	= -Wframe-larger-than=1024
 

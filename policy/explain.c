@@ -417,12 +417,14 @@ static void hint_transport(struct out *out, const struct about *about)
 	case LEASH_RULE_SNI:
 	case LEASH_RULE_PORTS:
 	case LEASH_RULE_TCP_PORT:
-	case LEASH_RULE_TRANSPORT:
 	case LEASH_RULE_LISTEN:
 	case LEASH_RULE_BACKGROUND:
 	case LEASH_RULE_POLICY:
 	case LEASH_RULE_COUNT:
 		break;
+	case LEASH_RULE_TRANSPORT:
+		put(out, "only TCP and UDP are granted, without source routes; no switch opens the rest");
+		return;
 	}
 	put_reason(out, about);
 }

@@ -168,7 +168,7 @@ for node in $nodes; do
 	echo "$node {"
 	if [ -z "$before" ]; then
 		echo "local:"
-		printf '\tleash_*;\n'
+		printf '\tleash_*; _end; _edata; __bss_start;\n'
 		printf '%s\n' "$impls" | sed 's/.*/\t&;/'
 	fi
 	echo "}${before:+ $before};"

@@ -110,6 +110,9 @@ static int judge(struct leash_conn *conn, int fd, const char *buf, size_t len, c
 	leash_conn_gate(&gate, conn, call);
 	if (!gate.image)
 		return settle(conn, fd, &gate, leash_policy_none());
+	/* The name is in `tcp` as well: what is no handshake is raw TCP (policy 4). */
+	if ((conn->pass & LEASH_PASS_RAW) && (buf[0] != 22 || unseen_bytes(conn, fd)))
+		return GOOD;
 	if (unseen_bytes(conn, fd)) {
 		struct leash_verdict verdict = leash_policy_plaintext(gate.image, &gate.peer, conn->pass);
 
@@ -132,6 +135,8 @@ static int judge(struct leash_conn *conn, int fd, const char *buf, size_t len, c
 	got = leash_tls_hello_parse(buf, len, hello);
 	if (got == -EAGAIN && len < LEASH_HELLO_STREAM_MAX) {
 		ret = PARTIAL;
+	} else if (got < 0 && (conn->pass & LEASH_PASS_RAW)) {
+		ret = GOOD;
 	} else if (got < 0) {
 		ret = settle(conn, fd, &gate,
 			     leash_policy_plaintext(gate.image, &gate.peer, conn->pass));
@@ -233,6 +238,11 @@ ssize_t leash_sniff_received(struct leash_conn *conn, int fd, ssize_t got, const
 	if (got <= 0 || !leash_registry_same(conn, fd) ||
 	    leash_registry_state(conn) != LEASH_CONN_SNIFFING)
 		return got;
+	if (conn->pass & LEASH_PASS_RAW) {
+		leash_sniff_release(conn);
+		leash_conn_opened(conn, fd);
+		return got;
+	}
 	leash_conn_gate(&gate, conn, call);
 	if (gate.image) {
 		struct leash_verdict verdict =

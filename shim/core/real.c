@@ -16,6 +16,7 @@
 #define NEWER(family, ret, name, params, args) HOOK(family, ret, name, params, args)
 #define ALIAS(name, of)
 #define STUB(name, how)
+#define NODE(name, node, implementation)
 #define SKIP(name, why)
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"

@@ -30,12 +30,14 @@ struct leash_real {
 #define NEWER(family, ret, name, params, args) ret(*name) params;
 #define ALIAS(name, of)
 #define STUB(name, how)
+#define NODE(name, node, implementation)
 #define SKIP(name, why)
 #include "shim/hooks.def"
 #undef HOOK
 #undef NEWER
 #undef ALIAS
 #undef STUB
+#undef NODE
 #undef SKIP
 	int (*fcntl)(int fd, int cmd, ...);
 };

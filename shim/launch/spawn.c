@@ -267,7 +267,7 @@ static char *make_preload(const struct leash_spawn *spawn)
 	first = strcspn(had, " :");
 	if (runtime[0] && strlen(runtime) == first && strncmp(had, runtime, first) == 0)
 		had += first + strspn(had + first, " :"); /* it stands there already */
-	return make("LD_PRELOAD=%s%s%s%s%s", runtime, runtime[0] ? ":" : "", spawn->shim,
+	return make("LD_PRELOAD=%s%s%s%s%s", runtime, runtime[0] ? "::" : "", spawn->shim,
 		    had[0] ? ":" : "", had);
 }
 

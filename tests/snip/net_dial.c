@@ -53,7 +53,8 @@ int main(int argc, char *argv[])
 	way = argv[1];
 	family = argv[2];
 	address = argv[3];
-	stream = !strstr(" sendto sendmsg sendmmsg udpconnect writev ", way);
+	stream = strcmp(way, "sendto") != 0 && strcmp(way, "sendmsg") != 0 && strcmp(way, "sendmmsg") != 0 &&
+		 strcmp(way, "udpconnect") != 0 && strcmp(way, "writev") != 0;
 	if (family[0] == '6') {
 		to.in6.sin6_family = AF_INET6;
 		to.in6.sin6_port = htons(atoi(argv[4]));

@@ -25,9 +25,11 @@
 static int family;
 static unsigned char bytes[16];
 
-static int from_host(const struct hostent *host, int error)
+static int from_host(const struct hostent *host, int *error_at)
 {
 	if (!host) {
+		const int error = *error_at;
+
 		printf("h_errno %d %s\n", error, hstrerror(error));
 		return 1;
 	}
@@ -99,18 +101,18 @@ static int look_up(const char *how, const char *name)
 		return from_info(error ? error : gai_error(&request), request.ar_result);
 	}
 	if (strcmp(how, "gethostbyname") == 0)
-		return from_host(gethostbyname(name), h_errno);
+		return from_host(gethostbyname(name), &h_errno);
 	if (strcmp(how, "gethostbyname2") == 0)
-		return from_host(gethostbyname2(name, AF_INET), h_errno);
+		return from_host(gethostbyname2(name, AF_INET), &h_errno);
 	if (strcmp(how, "gethostbyname2_6") == 0)
-		return from_host(gethostbyname2(name, AF_INET6), h_errno);
+		return from_host(gethostbyname2(name, AF_INET6), &h_errno);
 	if (strcmp(how, "gethostbyname_r") == 0) {
 		gethostbyname_r(name, &buf, mem, sizeof(mem), &host, &error);
-		return from_host(host, error);
+		return from_host(host, &error);
 	}
 	if (strcmp(how, "gethostbyname2_r") == 0) {
 		gethostbyname2_r(name, AF_INET, &buf, mem, sizeof(mem), &host, &error);
-		return from_host(host, error);
+		return from_host(host, &error);
 	}
 	res_init();
 	if (strcmp(how, "res_query") == 0)

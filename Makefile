@@ -68,6 +68,7 @@ WIRE_SRC	:= $(wildcard shim/wire/*.c)
 EVENT_SRC	:= shim/events/line.c
 SHIM_SRC	:= $(wildcard shim/core/*.c shim/events/*.c shim/life/*.c shim/conn/*.c shim/hooks/*.c shim/tls/*.c)
 SHIM_ASM	:= $(wildcard shim/hooks/*_$(MACHINE).S)
+VERIFY_SRC	:= $(wildcard shim/tls/verifier/*.c)
 LAUNCH_SRC	:= $(wildcard shim/launch/*.c)
 
 obj		= $(patsubst %.c,$(B)/obj/%.o,$(1))
@@ -88,7 +89,7 @@ FUZZ_BIN	:= $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(FUZZ_SRC))
 
 .PHONY: all check check-unit check-e2e check-asan layers hooks fuzz fuzz-smoke bench lint \
 	snips install uninstall clean help
-all: $(B)/libnetleash.so $(B)/netleash
+all: $(B)/libnetleash.so $(B)/libnetleash-verify.so $(B)/netleash
 
 $(B)/obj/%.o: %.c
 	$(say) CC $<
@@ -123,6 +124,14 @@ $(B)/libnetleash.so: $(SHIM_OBJ) $(B)/libnetleash.map
 	$(Q)$(CC) -shared $(OPT) -Wl,-soname,libnetleash.so -Wl,--version-script=$(B)/libnetleash.map \
 		-Wl,-z,now,-z,relro,-z,initfirst,-z,nodelete,-Bsymbolic,--hash-style=gnu,-O1 $(SHIM_DEFS) \
 		-Wl,--as-needed $(LDFLAGS) -o $@ $(SHIM_OBJ)
+
+# The certificate verifier: its own libssl and libcrypto, static and hidden (tls-http.md section 4).
+$(B)/libnetleash-verify.so: $(call pic,$(VERIFY_SRC))
+	$(say) LD $@
+	@printf '{ global: leash_verifier_entry; local: *; };\n' > $(B)/libnetleash-verify.map
+	$(Q)$(CC) -shared $(OPT) -Wl,-soname,libnetleash-verify.so -Wl,--version-script=$(B)/libnetleash-verify.map \
+		-Wl,-z,now,-z,relro,-z,nodelete,-Bsymbolic,--hash-style=gnu,--gc-sections,-O1 $(SHIM_DEFS) \
+		-Wl,--exclude-libs,ALL,--as-needed $(LDFLAGS) -o $@ $^ -l:libssl.a -l:libcrypto.a
 
 $(B)/netleash: $(COMMAND_OBJ)
 	$(say) LD $@
@@ -184,6 +193,7 @@ install: all
 	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(DOCDIR)
 	install -m 755 $(B)/netleash $(DESTDIR)$(LIBDIR)/netleash
 	install -m 755 $(B)/libnetleash.so $(DESTDIR)$(LIBDIR)/libnetleash.so
+	install -m 755 $(B)/libnetleash-verify.so $(DESTDIR)$(LIBDIR)/libnetleash-verify.so
 	ln -sfn ../lib/netleash/netleash $(DESTDIR)$(BINDIR)/netleash
 	install -m 644 shim/launch/netleash.1 $(DESTDIR)$(MANDIR)/man1/netleash.1
 	install -m 644 policy/netleash.cfg.5 $(DESTDIR)$(MANDIR)/man5/netleash.cfg.5
@@ -191,6 +201,7 @@ install: all
 
 uninstall:
 	rm -f $(DESTDIR)$(BINDIR)/netleash $(DESTDIR)$(LIBDIR)/netleash $(DESTDIR)$(LIBDIR)/libnetleash.so \
+		$(DESTDIR)$(LIBDIR)/libnetleash-verify.so \
 		$(DESTDIR)$(MANDIR)/man1/netleash.1 $(DESTDIR)$(MANDIR)/man5/netleash.cfg.5 \
 		$(DESTDIR)$(DOCDIR)/example.cfg $(DESTDIR)$(DOCDIR)/README.md $(DESTDIR)$(DOCDIR)/LICENSE
 	-rmdir $(DESTDIR)$(LIBDIR) $(DESTDIR)$(DOCDIR) 2>/dev/null

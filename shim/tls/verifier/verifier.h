@@ -60,6 +60,8 @@ struct leash_verify_in {
 	uint16_t tls_version;		/* 0x0303 …; 0: not known, not judged */
 	uint16_t cipher;		/* IANA number; 0: not known */
 	int64_t now_s;			/* seconds since 1970 */
+	enum leash_verify_rule only;	/* 0: all rules decide; else code, rule, sentence and depth of
+					 * the result tell of this one alone */
 };
 
 #define LEASH_VERIFY_TEXT 256
@@ -71,10 +73,22 @@ struct leash_verify_out {
 	char subject[LEASH_VERIFY_TEXT], issuer[LEASH_VERIFY_TEXT];	/* of the offending one, else the leaf */
 	char not_after[32];		/* of the leaf, RFC 3339 */
 	int chain_len;			/* certificates in the built chain, 0: none was built */
-	bool preinstalled;		/* root from the system's store and no local addition */
+	bool preinstalled;		/* root from the system's store and no local addition; looked
+					 * at only where a rule asks: a leaf of more than 398 days */
 	uint8_t leaf_sha256[32];
 	/* Every rule for itself, for the table: code of its failure, 0 good, -1 not applicable/not known */
 	int rules[LEASH_VERIFY_RULES];
+};
+
+/* What one certificate says of itself, for people. */
+struct leash_cert_facts {
+	char subject[LEASH_VERIFY_TEXT], issuer[LEASH_VERIFY_TEXT];
+	char key[32];			/* "RSA 2048", "EC 256 prime256v1", "ED25519" */
+	char signature[48];		/* "ecdsa-with-SHA256" */
+	char not_before[32], not_after[32];	/* RFC 3339 */
+	int64_t not_before_s, not_after_s;	/* seconds since 1970 */
+	bool self_signed;		/* issuer and subject are one */
+	uint8_t sha256[32];
 };
 
 struct leash_verify_roots {
@@ -120,12 +134,16 @@ struct leash_verifier {
 	void *(*open)(const struct leash_verify_roots *roots, char *err, size_t err_size);
 	/** verify() - Thread-safe. Always fills in @out; Return: out->code */
 	int (*verify)(void *store, const struct leash_verify_in *in, struct leash_verify_out *out);
-	/** probe() - An own handshake up to the certificate; sends no request. Return: 0 or negative errno */
+	/** probe() - An own handshake up to the certificate; sends no request. @out is always filled
+	 *  in. Return: 0 if the server has shown its certificate and proved to hold its key, else
+	 *  negative errno: out->error, or -EPROTO where TLS itself failed (out->alert) */
 	int (*probe)(const struct leash_verify_calls *calls, const struct leash_probe_in *in,
 		     struct leash_probe_out *out);
 	void (*release)(struct leash_probe_out *out);
 	void (*close)(void *store);
 	const char *(*code_text)(int code);	/* "CERT_HAS_EXPIRED" … for messages */
+	/** describe() - Return: 0, or -EBADMSG with @ret untouched: these bytes are no certificate */
+	int (*describe)(const struct leash_der *cert, struct leash_cert_facts *ret);
 };
 
 /* leash_verifier_entry(): the table, or NULL where initialisation failed */

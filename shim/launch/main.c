@@ -337,6 +337,11 @@ static int help(int argc, char *argv[])
 		print_usage(stdout);
 		return finish_stdout();
 	}
+	if (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0 ||
+	    strcmp(argv[1], "-h") == 0) {
+		print_usage(stdout);
+		return finish_stdout();
+	}
 	command = find(argv[1]);
 	if (!command || !command->brief)
 		return unknown_command(argv[1]);

@@ -134,7 +134,7 @@ static const struct row rows[] = {
 	{"a kind of question", WHY(TRANSPORT, DNS), NONE, NONE, {"request", "api.example.com", "", 0},
 	 "only A, AAAA, CNAME, HTTPS and SVCB questions for listed names may be asked"},
 	{"a kind of socket", WHY(TRANSPORT, TRANSPORT), NONE, NONE, {"request", "", "", 0},
-	 "only TCP is granted: put the name into domains.udp for UDP, or use https/wss"},
+	 "only TCP and UDP are granted, without source routes; no switch opens the rest"},
 	{"listen", WHY(LISTEN, LISTEN), NONE, NONE, {"request", "", "0.0.0.0", 8080},
 	 "a mini game cannot accept connections: set listen = \"lan\" or \"any\" if this program must"},
 	{"an allowance", WHY(NONE, LIST), API, NONE, {"request", "api.example.com", "", 0}, ""},

@@ -34,8 +34,24 @@ static void copy(int from, int to)
 		leash_registry_attach(to, conn);
 }
 
+/*
+ * stdio writes inside libc (hooks.md 3.4). A duplicate that goes, which is what a shell's
+ * "echo >&3" leaves behind, is a moment to look. Not the last one: by then a child may have sent what it
+ * judged by itself. Not where http would be fine: nobody can tell it from other bytes any more.
+ */
+static void look(int fd, const char *call)
+{
+	struct leash_conn *conn = leash_fd_get(fd) & LEASH_FD_JUDGE ? leash_registry_of(fd) : NULL;
+
+	if (conn && conn->stream && conn->pass == LEASH_PASS_TLS &&
+	    atomic_load_explicit(&conn->refs, memory_order_relaxed) > 1 &&
+	    leash_registry_state(conn) == LEASH_CONN_SNIFFING && !leash_registry_foreign())
+		leash_sniff_look(conn, fd, call);
+}
+
 int leash_conn_close(int fd)
 {
+	look(fd, "close");
 	/* Before the real call: afterwards another thread may have the number already. */
 	if (leash_fd_get(fd) && !leash_registry_foreign())
 		drop(fd);
@@ -58,11 +74,15 @@ int leash_conn_dup(int fd)
 
 int leash_conn_dup2(int fd, int to)
 {
+	if (fd != to)
+		look(to, "dup2");
 	return copied(fd, LEASH_REAL(dup2, fd, to));
 }
 
 int leash_conn_dup3(int fd, int to, int flags)
 {
+	if (fd != to)
+		look(to, "dup3");
 	return copied(fd, LEASH_REAL(dup3, fd, to, flags));
 }
 

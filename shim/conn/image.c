@@ -3,6 +3,7 @@
  * Raw system calls only: the first question may come from a signal handler, a
  * constructor, or beside a thread that holds libc's locks.
  */
+#include <signal.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/file.h>
@@ -157,6 +158,37 @@ static bool kept_path(char *buf, size_t size)
 }
 
 /*
+ * In a process that the program does not know of: run the command. execve(2) makes SIGCHLD the
+ * exit signal again, so a child of the program would show itself when it ends; a child of this one
+ * does not. Return: its exit status
+ */
+static int compile_apart(int answer, char *const argv[], char *const envp[])
+{
+	const struct { void *handler; unsigned long flags; void *restorer; uint64_t mask; } plain = {0};
+	const uint64_t all = ~0ull;
+	int status = 0;
+	long pid;
+
+	/* The program's handlers must not run here, nor may its SIG_IGN swallow the status. */
+	LEASH_SYS(SYS_rt_sigprocmask, SIG_BLOCK, &all, NULL, sizeof(all));
+	LEASH_SYS(SYS_rt_sigaction, SIGCHLD, &plain, NULL, sizeof(plain.mask));
+	pid = LEASH_SYS(SYS_clone, 0, NULL, NULL, NULL, NULL);
+	if (pid == 0) {
+		const int null = leash_sys_open("/dev/null", O_RDWR, 0);
+
+		for (int i = 0; i <= 2; i++)
+			LEASH_SYS(SYS_dup3, null, i, 0);
+		LEASH_SYS(SYS_dup3, answer, LEASH_COMPILE_FD, 0);
+		LEASH_SYS(SYS_close_range, LEASH_COMPILE_FD + 1, ~0u, 0);
+		LEASH_SYS(SYS_execve, argv[0], argv, envp);
+		LEASH_SYS(SYS_exit_group, 127);
+	}
+	while (pid > 0 && LEASH_SYS(SYS_wait4, pid, &status, __WALL, NULL) == -EINTR)
+		;
+	return pid > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : 126;
+}
+
+/*
  * The command runs as a child that no wait() of the program sees: no exit signal, reaped by
  * __WCLONE. It gets an environment of its own, /dev/null, and a memfd for its answer.
  */
@@ -171,7 +203,7 @@ static const struct leash_image *compile(const char *kept)
 	const struct leash_image *ret = NULL;
 	const char *slash = strrchr(leash_env.preload, '/');
 	int status = 0, fd;
-	long pid, got;
+	long pid, got, waited = -1;
 
 	if (!slash || (size_t)(slash - leash_env.preload) + sizeof("/" LEASH_COMMAND_NAME) > sizeof(command)) {
 		blame("cannot find the netleash command beside " LEASH_SHIM_NAME, "", "");
@@ -192,19 +224,11 @@ static const struct leash_image *compile(const char *kept)
 		fd = high;
 	}
 	pid = LEASH_SYS(SYS_clone, 0, NULL, NULL, NULL, NULL);
-	if (pid == 0) {
-		const int null = leash_sys_open("/dev/null", O_RDWR, 0);
-
-		for (int i = 0; i <= 2; i++)
-			LEASH_SYS(SYS_dup3, null, i, 0);
-		LEASH_SYS(SYS_dup3, fd, LEASH_COMPILE_FD, 0);
-		LEASH_SYS(SYS_close_range, LEASH_COMPILE_FD + 1, ~0u, 0);
-		LEASH_SYS(SYS_execve, command, argv, envp);
-		LEASH_SYS(SYS_exit_group, 127);
-	}
-	while (pid > 0 && LEASH_SYS(SYS_wait4, pid, &status, __WCLONE, NULL) == -EINTR)
+	if (pid == 0)
+		LEASH_SYS(SYS_exit_group, compile_apart(fd, argv, envp));
+	while (pid > 0 && (waited = LEASH_SYS(SYS_wait4, pid, &status, __WCLONE, NULL)) == -EINTR)
 		;
-	if (pid < 0) {
+	if (waited < 0) {
 		blame("cannot compile the policy: no process for ", command, "");
 	} else if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
 		ret = map(fd, true);

@@ -51,6 +51,8 @@ ssize_t leash_sniff_send(struct leash_conn *conn, int fd, const struct msghdr *m
 /* Bytes came in before the first ones went out. @got: what the real call said. Return: @got or a
  * negative errno */
 ssize_t leash_sniff_received(struct leash_conn *conn, int fd, ssize_t got, const char *call);
+/* Were bytes sent that no hook saw? Then the connection is cut. */
+void leash_sniff_look(struct leash_conn *conn, int fd, const char *call);
 void leash_sniff_release(struct leash_conn *conn);
 
 /* ---------------------------------------------------------------- question.c */

@@ -256,3 +256,20 @@ ssize_t leash_sniff_received(struct leash_conn *conn, int fd, ssize_t got, const
 	ret = leash_conn_deny(conn, fd, &gate);
 	return ret < 0 ? ret : got;
 }
+
+void leash_sniff_look(struct leash_conn *conn, int fd, const char *call)
+{
+	struct leash_gate gate;
+
+	if (!leash_registry_same(conn, fd) || !unseen_bytes(conn, fd))
+		return;
+	leash_conn_gate(&gate, conn, call);
+	if (gate.image) {
+		struct leash_verdict verdict =
+			leash_policy_plaintext(gate.image, &gate.peer, conn->pass);
+
+		verdict.reason = LEASH_WHY_UNJUDGED;
+		leash_gate_judge(&gate, verdict);
+	}
+	leash_conn_deny(conn, fd, &gate);
+}

@@ -53,6 +53,8 @@ void *(*leash_real_dlvsym)(void *, const char *, const char *);
 void *(*leash_real_dlopen)(const char *, int);
 void *(*leash_real_dlmopen)(long, const char *, int);
 long (*leash_real_syscall)(long, ...);
+pid_t (*leash_real_vfork)(void);
+int (*leash_real_clone)(int (*)(void *), void *, int, void *, ...);
 
 /* What a NEWER name answers where this glibc has none. */
 static long missing(void)
@@ -89,6 +91,7 @@ static const struct {
 	{"fcntl", &leash_real.fcntl},	  {"dlsym", &leash_real_dlsym},
 	{"dlvsym", &leash_real_dlvsym},	  {"dlopen", &leash_real_dlopen},
 	{"dlmopen", &leash_real_dlmopen}, {"syscall", &leash_real_syscall},
+	{"vfork", &leash_real_vfork},	  {"clone", &leash_real_clone},
 };
 
 #define SEARCHED_MAX 64		/* objects behind us that are looked at for an interposer or libc */

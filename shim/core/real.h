@@ -51,6 +51,8 @@ extern void *(*leash_real_dlvsym)(void *handle, const char *name, const char *ve
 extern void *(*leash_real_dlopen)(const char *file, int mode);
 extern void *(*leash_real_dlmopen)(long ns, const char *file, int mode);
 extern long (*leash_real_syscall)(long nr, ...);
+extern pid_t (*leash_real_vfork)(void);
+extern int (*leash_real_clone)(int (*fn)(void *), void *stack, int flags, void *arg, ...);
 
 static inline long leash_neg_errno(long ret)
 {

@@ -43,6 +43,25 @@
 	.cfi_negate_ra_state
 	.endm
 
+	/* SAVE, and the other argument registers */
+	.macro	KEEP
+	SAVE
+	sub	sp, sp, #48
+	.cfi_adjust_cfa_offset 48
+	stp	x3, x4, [sp]
+	stp	x5, x6, [sp, #16]
+	str	x7, [sp, #32]
+	.endm
+
+	.macro	BACK
+	ldp	x3, x4, [sp]
+	ldp	x5, x6, [sp, #16]
+	ldr	x7, [sp, #32]
+	add	sp, sp, #48
+	.cfi_adjust_cfa_offset -48
+	RESTORE
+	.endm
+
 	.macro	LOAD reg, name
 	adrp	\reg, \name
 	ldr	\reg, [\reg, #:lo12:\name]
@@ -50,6 +69,7 @@
 
 	.hidden	leash_real_dlsym, leash_real_dlvsym, leash_real_dlopen, leash_real_dlmopen
 	.hidden	leash_real_syscall, leash_syscall_mediated, leash_syscall
+	.hidden	leash_real_vfork, leash_real_clone, leash_proc_sharing
 	.hidden	leash_dl_ask, leash_dl_ask_version, leash_dl_open, leash_dl_mopen, leash_dl_bind
 
 	.text
@@ -120,22 +140,48 @@ FUNCTION syscall
 	b	leash_syscall
 1:	LOAD	x16, leash_real_syscall
 	cbz	x16, 2f
+	/* clone, clone3: a child that may share our memory (core/proc.h) */
+	cmp	w0, #220
+	b.eq	3f
+	cmp	w0, #435
+	b.eq	3f
 	br	x16
 	/* Before our constructor: bind, with all arguments kept. */
-2:	SAVE
-	sub	sp, sp, #32
-	.cfi_adjust_cfa_offset 32
-	stp	x3, x4, [sp]
-	stp	x5, x6, [sp, #16]
+2:	KEEP
 	bl	leash_dl_bind
-	ldp	x3, x4, [sp]
-	ldp	x5, x6, [sp, #16]
-	add	sp, sp, #32
-	.cfi_adjust_cfa_offset -32
-	RESTORE
+	BACK
+	LOAD	x16, leash_real_syscall
+	br	x16
+3:	KEEP
+	bl	leash_proc_sharing
+	BACK
 	LOAD	x16, leash_real_syscall
 	br	x16
 END syscall
+
+/* pid_t vfork(void): returns twice, so nothing of ours may be on the stack (core/proc.h) */
+FUNCTION vfork
+	KEEP
+	bl	leash_dl_bind
+	bl	leash_proc_sharing
+	BACK
+	LOAD	x16, leash_real_vfork
+	br	x16
+END vfork
+	.globl	__vfork
+	.set	__vfork, vfork
+
+/* int clone(int (*fn)(void *), void *stack, int flags, void *arg, ...) */
+FUNCTION clone
+	KEEP
+	bl	leash_dl_bind
+	bl	leash_proc_sharing
+	BACK
+	LOAD	x16, leash_real_clone
+	br	x16
+END clone
+	.globl	__clone
+	.set	__clone, clone
 
 	.section .note.GNU-stack, "", %progbits
 

@@ -30,8 +30,32 @@
 	.cfi_restore \reg
 	.endm
 
+	/* All argument registers, and alignment for a call */
+	.macro	KEEP
+	PUSH	rdi
+	PUSH	rsi
+	PUSH	rdx
+	PUSH	rcx
+	PUSH	r8
+	PUSH	r9
+	subq	$8, %rsp
+	.cfi_adjust_cfa_offset 8
+	.endm
+
+	.macro	BACK
+	addq	$8, %rsp
+	.cfi_adjust_cfa_offset -8
+	POP	r9
+	POP	r8
+	POP	rcx
+	POP	rdx
+	POP	rsi
+	POP	rdi
+	.endm
+
 	.hidden	leash_real_dlsym, leash_real_dlvsym, leash_real_dlopen, leash_real_dlmopen
 	.hidden	leash_real_syscall, leash_syscall_mediated, leash_syscall
+	.hidden	leash_real_vfork, leash_real_clone, leash_proc_sharing
 	.hidden	leash_dl_ask, leash_dl_ask_version, leash_dl_open, leash_dl_mopen, leash_dl_bind
 
 	.text
@@ -114,6 +138,13 @@ FUNCTION syscall
 1:	movq	leash_real_syscall(%rip), %r11
 	testq	%r11, %r11
 	jz	3f
+	/* clone, vfork, clone3: a child that may share our memory (core/proc.h) */
+	cmpl	$56, %edi
+	je	4f
+	cmpl	$58, %edi
+	je	4f
+	cmpl	$435, %edi
+	je	4f
 	jmp	*%r11
 	/* x32's numbers are another ABI's connect(): with the bit, and 512 to 547 without it, which
 	 * older kernels took for x32's. Negative ones are nobody's. */
@@ -125,25 +156,38 @@ FUNCTION syscall
 	jc	leash_syscall
 	jmp	1b
 	/* Before our constructor: bind, with all arguments kept. */
-3:	PUSH	rdi
-	PUSH	rsi
-	PUSH	rdx
-	PUSH	rcx
-	PUSH	r8
-	PUSH	r9
-	subq	$8, %rsp
-	.cfi_adjust_cfa_offset 8
+3:	KEEP
 	call	leash_dl_bind
-	addq	$8, %rsp
-	.cfi_adjust_cfa_offset -8
-	POP	r9
-	POP	r8
-	POP	rcx
-	POP	rdx
-	POP	rsi
-	POP	rdi
+	BACK
+	jmp	*leash_real_syscall(%rip)
+4:	KEEP
+	call	leash_proc_sharing
+	BACK
 	jmp	*leash_real_syscall(%rip)
 END syscall
+
+/* pid_t vfork(void): returns twice, so nothing of ours may be on the stack (core/proc.h) */
+FUNCTION vfork
+	KEEP
+	call	leash_dl_bind
+	call	leash_proc_sharing
+	BACK
+	jmp	*leash_real_vfork(%rip)
+END vfork
+	.globl	__vfork
+	.set	__vfork, vfork
+
+/* int clone(int (*fn)(void *), void *stack, int flags, void *arg, ...): more arguments may stand on
+ * the stack */
+FUNCTION clone
+	KEEP
+	call	leash_dl_bind
+	call	leash_proc_sharing
+	BACK
+	jmp	*leash_real_clone(%rip)
+END clone
+	.globl	__clone
+	.set	__clone, clone
 
 	.section .note.GNU-stack, "", @progbits
 

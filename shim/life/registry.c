@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 #include <stddef.h>
-#include <sys/mman.h>
 
 #include "shim/core/fdtab.h"
 #include "shim/core/sys.h"
@@ -116,39 +115,4 @@ struct leash_conn *leash_registry_detach(int fd)
 		return NULL;
 	leash_registry_set_state(conn, LEASH_CONN_FREE);
 	return conn;
-}
-
-/*
- * A page that the kernel wipes in a forked child, and only there: a vfork() child sees what
- * the parent sees. Mapped at the first question, which is the first INET descriptor.
- */
-static _Atomic(_Atomic pid_t *) owner_page;
-
-bool leash_registry_foreign(void)
-{
-	_Atomic pid_t *owner = atomic_load_explicit(&owner_page, memory_order_acquire);
-	const pid_t pid = leash_sys_getpid();
-	pid_t seen;
-
-	if (!owner) {
-		const long page = LEASH_SYS(SYS_mmap, NULL, 4096, PROT_READ | PROT_WRITE,
-					    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		_Atomic pid_t *expected = NULL;
-
-		if (page < 0)
-			return false;
-		LEASH_SYS(SYS_madvise, page, 4096, 18 /* MADV_WIPEONFORK */);
-		owner = (_Atomic pid_t *)page;
-		atomic_store(owner, pid);
-		if (!atomic_compare_exchange_strong(&owner_page, &expected, owner)) {
-			LEASH_SYS(SYS_munmap, page, 4096);
-			owner = expected;
-		}
-	}
-	seen = atomic_load_explicit(owner, memory_order_relaxed);
-	if (seen == 0) {
-		atomic_store(owner, pid);	/* forked: the tables are our own copies */
-		return false;
-	}
-	return seen != pid;
 }

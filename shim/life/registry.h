@@ -14,6 +14,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "shim/core/proc.h"
+
 #define LEASH_CONN_MAX 4096	/* a process; past it connect() fails with ENOBUFS */
 #define LEASH_DNS_PENDING 8	/* questions of one socket that wait for their answer */
 
@@ -79,10 +81,10 @@ static inline enum leash_conn_state leash_registry_state(const struct leash_conn
 	return (enum leash_conn_state)atomic_load_explicit(&conn->state, memory_order_acquire);
 }
 
-/**
- * leash_registry_foreign() - Does this thread share memory with the owner of the table, but not
- * its descriptors? A vfork() child must leave the table alone (hooks.md F3). One getpid().
- */
-bool leash_registry_foreign(void);
+/** leash_registry_foreign() - Must this thread leave the table alone? core/proc.h */
+static inline bool leash_registry_foreign(void)
+{
+	return leash_proc_foreign();
+}
 
 #endif

@@ -17,7 +17,10 @@ PEER=$LAB_PEER_ADDR
 setup() {
 	cd "$BATS_TEST_TMPDIR"
 	policy plain
+	sed -i 's|"https://api.example.com",|& "https://slow.example.com",|' "$POLICY"
 	export NETLEASH_LOG=quiet
+	LEASH=(env "LD_PRELOAD=$SHIM" "NETLEASH_POLICY=$POLICY")
+	lab reset-logs
 }
 
 teardown() {
@@ -39,10 +42,6 @@ each() {
 	done
 }
 
-with_leash() {
-	LD_PRELOAD=$SHIM NETLEASH_POLICY=$POLICY "$@"
-}
-
 # ---------------------------------------------------------------------------- streams
 
 @test "streams: without netleash every way reaches the host" {
@@ -58,27 +57,27 @@ with_leash() {
 }
 
 @test "streams: under the leash no way does" {
-	each by_tcp "$EVIL" 9000 with_leash > with 2>&1
+	each by_tcp "$EVIL" 9000 "${LEASH[@]}" > with 2>&1
 	cat with
 	[ "$(wc -l < with)" -eq "$("$SNIP/by_tcp" ways | wc -l)" ]
 	# The ring answers as a kernel without rings: libraries fall back.
-	run -1 grep -vE '^ring: absent$|: EACCES$|^mptcp: absent$|^(rexec|clnttcp_create): (EACCES|absent)$' with
+	run -1 grep -vE '^(ring|dup_high): absent$|: EACCES$|^mptcp: absent$|^(rexec|clnttcp_create): (EACCES|absent)$' with
 	[ "$(grep -c ': EACCES$' with)" -ge 44 ]
 	lab unseen evil ''
 	lab unseen packets "\"dst\":\"$EVIL\""
 }
 
 @test "streams: the same ways work for a host that is admitted" {
-	each by_tcp "$PEER" 9000 with_leash > with 2>&1
+	each by_tcp "$PEER" 9000 "${LEASH[@]}" > with 2>&1
 	cat with
-	run -1 grep -vE ': connected$|^ring: absent$|^mptcp: absent$|^dlmopen: EACCES$|^(rexec|clnttcp_create): (EACCES|absent)$' with
+	run -1 grep -vE ': connected$|^(ring|dup_high): absent$|^mptcp: absent$|^dlmopen: EACCES$|^(rexec|clnttcp_create): (EACCES|absent)$' with
 	[ "$(grep -c ': connected$' with)" -ge 44 ]
 	[ "$(lab count peer '"text":"hello"')" -ge 44 ]
 }
 
 @test "streams: an x32 number is no number here" {
 	[ "$(uname -m)" = x86_64 ] || skip "x32 belongs to x86_64"
-	run -0 with_leash "$SNIP/by_tcp" "$EVIL" 9000 "$SNIP" syscall_x32
+	run -0 "${LEASH[@]}" "$SNIP/by_tcp" "$EVIL" 9000 "$SNIP" syscall_x32
 	[[ $output != *connected* ]]
 	lab unseen evil ''
 }
@@ -100,7 +99,7 @@ with_leash() {
 }
 
 @test "datagrams: under the leash no way does" {
-	each by_udp "$EVIL" 9001 with_leash > with 2>&1
+	each by_udp "$EVIL" 9001 "${LEASH[@]}" > with 2>&1
 	cat with
 	run -1 grep -v ': EACCES$' with
 	[ "$(wc -l < with)" -eq "$("$SNIP/by_udp" ways | wc -l)" ]
@@ -112,7 +111,7 @@ with_leash() {
 }
 
 @test "datagrams: the same ways work for a host that is admitted" {
-	each by_udp "$PEER" 9001 with_leash > with 2>&1
+	each by_udp "$PEER" 9001 "${LEASH[@]}" > with 2>&1
 	cat with
 	# Bytes that nobody can see have no judged destination: EINVAL, and callers fall back.
 	run -1 grep -vE ': sent$|^(sendfile|splice|aio_write|lio_listio|io_submit): EINVAL$|^ip_options_(control|socket): EACCES$' with
@@ -139,7 +138,7 @@ with_leash() {
 		print("stdio", libc.dprintf(s.fileno(), b"by stdio"))
 		print("source", s.getsockname()[0])
 	END
-	run -0 with_leash /usr/bin/python3 stdio.py
+	run -0 "${LEASH[@]}" /usr/bin/python3 stdio.py
 	echo "$output"
 	[[ $output == *refused*"source $LAB_CLIENT_ADDR"* ]]
 	lab unseen web '"event":"datagram"'
@@ -167,8 +166,7 @@ giver() {
 @test "imports: sockets that were connected elsewhere are judged by their peer" {
 	giver "tcp:$EVIL:9000" file "tcp:$PEER:9000" "udp:$EVIL:9001" "udp:$PEER:9001" tcp udp
 	for call in recvmsg recvmmsg syscall; do
-		run -0 timeout 20 env LD_PRELOAD="$SHIM" NETLEASH_POLICY="$POLICY" \
-			"$SNIP/by_import" take ./socket "$call"
+		run -0 timeout 20 "${LEASH[@]}" "$SNIP/by_import" take ./socket "$call"
 		echo "$call: $output"
 		[[ $output == truncated* ]]
 		[[ $output == *" credentials"* ]]
@@ -184,8 +182,7 @@ giver() {
 @test "imports: of many that are all refused nothing is left, and nothing hangs" {
 	giver "tcp:$EVIL:9000" "udp:$EVIL:9001" "tcp:$EVIL:9000" "udp:$EVIL:9001" "tcp:$EVIL:443" "tcp:$EVIL:80"
 	for call in recvmsg recvmmsg syscall; do
-		run -0 timeout 20 env LD_PRELOAD="$SHIM" NETLEASH_POLICY="$POLICY" \
-			"$SNIP/by_import" take ./socket "$call"
+		run -0 timeout 20 "${LEASH[@]}" "$SNIP/by_import" take ./socket "$call"
 		echo "$call: $output"
 		[[ $output == truncated*credentials*", 0 open" ]]
 		[[ $output != *written* ]]
@@ -196,10 +193,10 @@ giver() {
 @test "imports: pidfd_getfd()" {
 	giver "tcp:$EVIL:9000" "tcp:$PEER:9000"
 	read -r bad good <<< "$FDS"
-	run -0 with_leash "$SNIP/by_import" fetch "$PID" "$bad"
+	run -0 "${LEASH[@]}" "$SNIP/by_import" fetch "$PID" "$bad"
 	[[ $output != *fetched* && $output != *written* ]]
 	[ "${lines[0]}" = EACCES ]
-	run -0 with_leash "$SNIP/by_import" fetch "$PID" "$good"
+	run -0 "${LEASH[@]}" "$SNIP/by_import" fetch "$PID" "$good"
 	[ "${lines[0]}" = written ]
 	[ "$(lab count peer '"text":"fetched"')" -ge 1 ]
 	lab unseen evil '"event":"data"'
@@ -208,13 +205,11 @@ giver() {
 @test "imports: sockets inherited over exec, the lowest and the highest numbers alike" {
 	for number in 0 1 3 9 100 200 900; do
 		for kind in tcp:$EVIL:9000 udp:$EVIL:9001; do
-			run -0 "$SNIP/by_import" exec "$kind" "$number" /usr/bin/env LD_PRELOAD="$SHIM" \
-				NETLEASH_POLICY="$POLICY" "$SNIP/by_import" write "$number"
+			run -0 "$SNIP/by_import" exec "$kind" "$number" /usr/bin/"${LEASH[@]}" "$SNIP/by_import" write "$number"
 			echo "$number $kind: $output"
 			[ "$output" = EACCES ]
 		done
-		run -0 "$SNIP/by_import" exec "tcp:$PEER:9000" "$number" /usr/bin/env LD_PRELOAD="$SHIM" \
-			NETLEASH_POLICY="$POLICY" "$SNIP/by_import" write "$number"
+		run -0 "$SNIP/by_import" exec "tcp:$PEER:9000" "$number" /usr/bin/"${LEASH[@]}" "$SNIP/by_import" write "$number"
 		[ "$output" = written ]
 	done
 	lab unseen evil '"event":"data'
@@ -226,7 +221,7 @@ giver() {
 
 @test "imports: inherited with a limit that is lower than the numbers looked at" {
 	for limit in 64 20 4; do
-		run -0 bash -c "exec '$SNIP/by_import' exec tcp:$EVIL:9000 0 /bin/sh -c 'ulimit -n $limit; exec env LD_PRELOAD=$SHIM NETLEASH_POLICY=$POLICY $SNIP/by_import write 0'"
+		run -0 bash -c "exec '$SNIP/by_import' exec tcp:$EVIL:9000 0 /bin/sh -c 'ulimit -n $limit; exec ${LEASH[*]} $SNIP/by_import write 0'"
 		echo "$limit: $output"
 		[ "$output" = EACCES ]
 	done
@@ -263,10 +258,11 @@ giver() {
 # ---------------------------------------------------------------------------- what is left
 
 @test "exactly these get past a preload: an inline system call, a ring made by one, own code" {
-	run -0 with_leash "$SNIP/by_tcp" "$EVIL" 9000 "$SNIP" instruction
+	run -0 "${LEASH[@]}" "$SNIP/by_tcp" "$EVIL" 9000 "$SNIP" instruction
 	[ "$output" = "instruction: connected" ]
+	lab saw evil '"text":"hello"'
 	[ "$(lab count evil '"event":"accept"')" -eq 1 ]
-	run -0 with_leash "$SNIP/by_tcp" "$EVIL" 9000 "$SNIP" ring_by_instruction
+	run -0 "${LEASH[@]}" "$SNIP/by_tcp" "$EVIL" 9000 "$SNIP" ring_by_instruction
 	if [ "$output" = "ring_by_instruction: absent" ]; then
 		echo "# this kernel has no io_uring" >&3
 	else
@@ -274,7 +270,7 @@ giver() {
 		[ "$(lab count evil '"event":"accept"')" -eq 2 ]
 	fi
 	lab reset-logs
-	run -0 with_leash "$SNIP/by_own" "$EVIL" 9000
+	run -0 "${LEASH[@]}" "$SNIP/by_own" "$EVIL" 9000
 	[ "$output" = "own connect: connected" ]
 	[ "$(lab count evil '"event":"accept"')" -eq 1 ]
 }

@@ -7,6 +7,8 @@ DIAL=$BATS_TEST_DIRNAME/dial.py
 PATH=$SNIP:$PATH
 export PYTHONDONTWRITEBYTECODE=1
 
+[ -r "$SHIM" ] && [ -x "$SNIP/net_dial" ] || { echo "$SHIM, $SNIP: make all snips"; exit 1; }
+
 # under CMD …: run it with $POLICY; $status, $output (both streams). A program that hangs fails the test.
 under() {
 	run timeout -k 5 30 env LD_PRELOAD="$SHIM" NETLEASH_POLICY="$POLICY" "$@"

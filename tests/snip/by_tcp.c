@@ -549,7 +549,7 @@ static int w_clnttcp_create(void)
 }
 
 /* A ring: connect() is an operation on it. */
-static int ring_connect(long (*call)(long, ...))
+static int ring_connect(long (*call)(long, ...), int *ret_fd)
 {
 	struct io_uring_params params = {0};
 	int fd = tcp(), ring = (int)call(SYS_io_uring_setup, 4, &params);
@@ -582,10 +582,16 @@ static int ring_connect(long (*call)(long, ...))
 		errno = -cqes->res;
 		return -1;
 	}
-	return done(fd, 0);
+	*ret_fd = fd;
+	return 0;
 }
 
-static int w_ring(void) { return ring_connect(syscall); }
+static int w_ring(void)
+{
+	int fd, ret = ring_connect(syscall, &fd);
+
+	return done(fd, ret);
+}
 
 /* ---- the exceptions of hooks.md 1.1: what no preload can see */
 #ifdef __x86_64__
@@ -643,10 +649,19 @@ static int x_instruction(void)
 {
 	int fd = tcp();
 
-	return done(fd, (int)inline_call(SYS_connect, (long)fd, PEER));
+	if (inline_call(SYS_connect, (long)fd, PEER) < 0)
+		return -1;
+	return inline_call(SYS_write, (long)fd, "hello", 5L) == 5 ? 0 : -1;
 }
 
-static int x_ring_by_instruction(void) { return ring_connect(inline_call); }
+static int x_ring_by_instruction(void)
+{
+	int fd;
+
+	if (ring_connect(inline_call, &fd) < 0)
+		return -1;
+	return inline_call(SYS_write, (long)fd, "hello", 5L) == 5 ? 0 : -1;
+}
 
 /* ---- signals: connect() in a handler while the thread is in a call of ours */
 static int handler_errno;

@@ -26,7 +26,7 @@ found() {
 }
 
 "$here/gen-map.sh" --list "$def" > "$tmp/entries"
-awk '$1 ~ /^(HOOK|NEWER|ALIAS|STUB)$/ { print $2 }' "$tmp/entries" | sort -u > "$tmp/hooked"
+awk '$1 ~ /^(HOOK|NEWER|ALIAS|STUB|TLS)$/ { print $2 }' "$tmp/entries" | sort -u > "$tmp/hooked"
 awk '$1 == "SKIP" { print $2 }' "$tmp/entries" | sort -u > "$tmp/skipped"
 awk '$1 == "NODE" { print $2 }' "$tmp/entries" | sort -u > "$tmp/versioned"
 awk '$1 == "NODE" { print $2 "@" $3 }' "$tmp/entries" | sort -u > "$tmp/want-versions"

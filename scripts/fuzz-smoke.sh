@@ -53,6 +53,27 @@ seeds() {
 		printf 'domains: { request = [ "https://a.example", "b.example:8443" ]; };\n' > "$2/small"
 		printf 'profile = "tcsas";\n\x1f{"appid":"x","networkTimeout":{"request":500},"setting":{"urlCheck":false}}' > "$2/project"
 		;;
+	fuzz_charset)
+		# the first byte is the charset (enum leash_charset), the second seeds the cuts
+		printf '\002\001\377\376a\000=\330\000\336b\000' > "$2/utf16"
+		printf '\004\002\326\320\201\060\204\061\225\063\224\071\374\066\377' > "$2/gb18030"
+		printf '\005\003\244\244\210\142\210\146\244\201\377' > "$2/big5"
+		printf '\006\004\306\374\216\261\217\260\241\217\241\241' > "$2/euc-jp"
+		printf '\007\005a\033\044BF|\033(B\033(Jb\033\044Bz!' > "$2/iso-2022-jp"
+		printf '\010\006\223\372\261\201\377\223' > "$2/shift_jis"
+		printf '\044\007a\322\201\376' > "$2/windows-1258"
+		printf 'iso-8859-8-i' > "$2/label"
+		;;
+	fuzz_body)
+		{
+			printf '\002HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 7\r\n\r\n\357\273\277{"a"' > "$2/bom"
+			printf '\004HTTP/1.1 404 x\r\nContent-Type: text/html; charset="gbk"\r\nTransfer-Encoding: chunked\r\n\r\n3;x\r\n\326\320\326\r\n01\r\n\320\r\n0\r\nX: y\r\n\r\n' > "$2/gbk"
+			printf '\003HTTP/1.1 200 OK\r\nContent-Length: 4\r\nContent-Type: text/plain;\r\n charset=big5\r\n\r\n\244\244\210\146' > "$2/http10"
+			printf '\006HTTP/1.0 200 OK\nContent-Type: text/plain\n\n\377\376a\000' > "$2/utf16"
+			printf '\010HTTP/1.1 200 OK\r\nContent-Type: a/b+xml;charset=x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n\357\273\r\n1\r\n\277\r\n0\r\n\r\n' > "$2/chunks"
+			printf '\012HTTP/1.1 206 OK\r\nContent-Encoding: gzip\r\nContent-Range: x\r\nContent-Type: text/x\r\n\r\nabc' > "$2/range"
+		}
+		;;
 	fuzz_image)
 		for mode in 000 002 004 006; do
 			printf '%b' "\\0$mode" > "$2/whole-$mode"
@@ -65,6 +86,24 @@ seeds() {
 		done
 		printf '\001NLPOLICY' > "$2/raw"
 		;;
+	fuzz_verifier)
+		# {length, DER} of each certificate of a chain, the root behind it
+		tests/lab/pki_defects.sh "$tmp/pki"
+		python3 - "$tmp/pki" "$2" <<-'END'
+			import glob, os, ssl, sys
+
+			def ders(path):
+			    text = open(path).read()
+			    return [ssl.PEM_cert_to_DER_cert(p.strip() + "\n-----END CERTIFICATE-----\n")
+			            for p in text.split("-----END CERTIFICATE-----")[:-1]]
+
+			for path in glob.glob(sys.argv[1] + "/*.pem"):
+			    chain = ders(path) + ders(sys.argv[1] + "/root.crt")
+			    data = b"".join(len(d).to_bytes(2, "big") + d for d in chain)
+			    if len(data) <= 8192:
+			        open(os.path.join(sys.argv[2], os.path.basename(path)), "wb").write(data)
+		END
+		;;
 	esac
 	# One at least, or the first input is empty and the fuzzer has nothing to begin with.
 	[ -n "$(ls -A "$2")" ] || printf '\0' > "$2/zero"
@@ -74,6 +113,7 @@ max_len() {
 	case $1 in
 	fuzz_tls_hello | fuzz_event_line) echo 4096 ;;
 	fuzz_dns) echo 1024 ;;
+	fuzz_verifier) echo 8192 ;;
 	*) echo 16384 ;;
 	esac
 }

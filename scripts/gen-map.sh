@@ -11,6 +11,8 @@
 #	ALIAS(name, of)		STUB(name, "how")		exports name
 #	NODE(name, node, implementation)	exports name@node, and not without a version
 #	SKIP(name, "why")	exports nothing
+# and from tls/tls.def beside it OPENSSL_HOOK(ret, name, params, args), GNUTLS_HOOK(...): exports name, of
+# KIND TLS; OPENSSL_CALL, OPENSSL_MAY and GNUTLS_CALL export nothing
 set -eu
 
 usage() {
@@ -29,12 +31,14 @@ def=$1
 
 # The compiler takes comments out and settles #if; the entries' own names stay as they are,
 # whether or not the file gives them empty definitions of its own.
-kinds="HOOK NEWER ALIAS STUB NODE SKIP"
+kinds="HOOK NEWER ALIAS STUB NODE SKIP OPENSSL_HOOK OPENSSL_CALL OPENSSL_MAY GNUTLS_HOOK GNUTLS_CALL"
 defines=()
 for kind in $kinds; do
 	defines+=("-D$kind=$kind")
 done
-text=$("${CC:-cc}" -E -P -x c "${defines[@]}" "$def") || {
+tls=$(dirname "$def")/tls/tls.def
+[ -r "$tls" ] || tls=/dev/null
+text=$(cat "$def" "$tls" | "${CC:-cc}" -E -P -x c "${defines[@]}" -) || {
 	echo "gen-map.sh: $def: the preprocessor refused it" >&2
 	exit 1
 }
@@ -52,6 +56,20 @@ entries=$(printf '%s\n' "$text" | awk -v def="$def" -v kinds="$kinds" '
 		return s
 	}
 	function entry(kind, n,		name) {
+		if (kind ~ /_(HOOK|CALL|MAY)$/) {
+			name = arg[2]
+			if (n != (kind ~ /_HOOK$/ ? 4 : 3))
+				die(kind "(" name "): " n " arguments")
+			if (name !~ /^[A-Za-z_][A-Za-z0-9_]*$/)
+				die(kind ": \"" name "\" is no symbol")
+			if (kind !~ /_HOOK$/)
+				return
+			if (name in seen)
+				die(kind "(" name "): already a " seen[name])
+			seen[name] = "TLS"
+			print "TLS", name
+			return
+		}
 		name = arg[kind == "HOOK" || kind == "NEWER" ? 3 : 1]
 		if (n != (kind == "HOOK" || kind == "NEWER" ? 5 : kind == "NODE" ? 3 : 2))
 			die(kind "(" name "): " n " arguments")
@@ -137,7 +155,7 @@ fi
 
 names=$(printf '%s\n' "$entries" | awk '
 	$1 == "NODE" { versioned[$2] = 1 }
-	$1 == "HOOK" || $1 == "NEWER" || $1 == "ALIAS" || $1 == "STUB" { name[++n] = $2 }
+	$1 == "HOOK" || $1 == "NEWER" || $1 == "ALIAS" || $1 == "STUB" || $1 == "TLS" { name[++n] = $2 }
 	END {
 		for (i = 1; i <= n; i++)
 			if (!(name[i] in versioned))

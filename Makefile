@@ -65,6 +65,7 @@ COMPILE_CFLAGS	:= $(shell $(PKG_CONFIG) --cflags libconfig jansson libidn2 2>/de
 POLICY_SRC	:= $(wildcard policy/*.c)
 COMPILE_SRC	:= $(wildcard policy/compile/*.c)
 WIRE_SRC	:= $(wildcard shim/wire/*.c)
+HTTP_SRC	:= $(wildcard shim/http/*.c)
 EVENT_SRC	:= shim/events/line.c
 SHIM_SRC	:= $(wildcard shim/core/*.c shim/events/*.c shim/life/*.c shim/conn/*.c shim/hooks/*.c shim/tls/*.c)
 SHIM_ASM	:= $(wildcard shim/hooks/*_$(MACHINE).S)
@@ -74,13 +75,13 @@ LAUNCH_SRC	:= $(wildcard shim/launch/*.c)
 obj		= $(patsubst %.c,$(B)/obj/%.o,$(1))
 pic		= $(patsubst %.c,$(B)/pic/%.o,$(patsubst %.S,$(B)/pic/%.o,$(1)))
 
-SHIM_OBJ	:= $(call pic,$(SHIM_SRC) $(SHIM_ASM) $(POLICY_SRC) $(WIRE_SRC))
+SHIM_OBJ	:= $(call pic,$(SHIM_SRC) $(SHIM_ASM) $(POLICY_SRC) $(WIRE_SRC) $(HTTP_SRC))
 COMMAND_OBJ	:= $(call obj,$(LAUNCH_SRC) $(POLICY_SRC) $(COMPILE_SRC) $(WIRE_SRC) $(EVENT_SRC) shim/core/carry.c)
 
 UNIT_SRC	:= $(wildcard tests/unit/test_*.c)
 UNIT_BIN	:= $(patsubst tests/unit/%.c,$(B)/unit/%,$(UNIT_SRC))
 # What unit tests may call: the pure parts, and those of the engine that need no preload.
-UNIT_LIB_OBJ	:= $(call obj,$(POLICY_SRC) $(COMPILE_SRC) $(WIRE_SRC) $(EVENT_SRC) $(wildcard shim/core/carry.c) \
+UNIT_LIB_OBJ	:= $(call obj,$(POLICY_SRC) $(COMPILE_SRC) $(WIRE_SRC) $(HTTP_SRC) $(EVENT_SRC) $(wildcard shim/core/carry.c) shim/life/deadline.c \
 		   $(wildcard tests/unit/guard.c))
 SNIP_SRC	:= $(wildcard tests/snip/*.c)
 SNIP_BIN	:= $(patsubst tests/snip/%.c,$(B)/snip/%,$(SNIP_SRC))
@@ -111,7 +112,7 @@ $(B)/pic/%.o: %.S
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(SHIM_CFLAGS) -c -o $@ $<
 
-$(B)/libnetleash.map: shim/hooks.def scripts/gen-map.sh
+$(B)/libnetleash.map: shim/hooks.def shim/tls/tls.def scripts/gen-map.sh
 	@mkdir -p $(@D)
 	$(Q)CC="$(CC)" scripts/gen-map.sh shim/hooks.def > $@.new && mv $@.new $@
 
@@ -121,7 +122,7 @@ SHIM_DEFS	:= -Wl,-z,defs
 endif
 $(B)/libnetleash.so: $(SHIM_OBJ) $(B)/libnetleash.map
 	$(say) LD $@
-	$(Q)$(CC) -shared $(OPT) -Wl,-soname,libnetleash.so -Wl,--version-script=$(B)/libnetleash.map \
+	$(Q)$(CC) -shared -nostartfiles $(OPT) -Wl,-soname,libnetleash.so -Wl,--version-script=$(B)/libnetleash.map \
 		-Wl,-z,now,-z,relro,-z,initfirst,-z,nodelete,-Bsymbolic,--hash-style=gnu,-O1 $(SHIM_DEFS) \
 		-Wl,--as-needed $(LDFLAGS) -o $@ $(SHIM_OBJ)
 
@@ -143,8 +144,14 @@ $(B)/libunit.a: $(UNIT_LIB_OBJ)
 $(B)/unit/%: $(B)/obj/tests/unit/%.o $(B)/libunit.a
 	$(say) LD $@
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(OPT) $(LDFLAGS) -o $@ $< $(B)/libunit.a -lcmocka $(COMPILE_LIBS)
+	$(Q)$(CC) $(OPT) $(LDFLAGS) -o $@ $< $(B)/libunit.a -lcmocka $(UNIT_LIBS) $(COMPILE_LIBS)
 
+# Another parser to compare with; without it the test says that it is skipped.
+$(B)/unit/test_http_oracle: UNIT_LIBS = $(shell echo '\#include <http_parser.h>' \
+	| $(CC) -E -x c - >/dev/null 2>&1 && echo -lhttp_parser)
+
+# Both open the object, as programs do.
+$(B)/unit/test_verifier $(B)/unit/test_suites: | $(B)/libnetleash-verify.so
 # Snippets are ordinary programs; "/* build: FLAGS */" in the first line adds flags.
 $(B)/snip/%: tests/snip/%.c
 	$(say) SNIP $@
@@ -152,11 +159,11 @@ $(B)/snip/%: tests/snip/%.c
 	$(Q)$(CC) -std=gnu11 -g -O1 -w -MMD -MP -MF $@.d -o $@ $< $$(sed -n '1s,^/\* build: \(.*\) \*/$$,\1,p' $<)
 snips: $(SNIP_BIN)
 
-$(B)/fuzz/%: tests/fuzz/%.c $(POLICY_SRC) $(WIRE_SRC) $(EVENT_SRC)
+$(B)/fuzz/%: tests/fuzz/%.c $(POLICY_SRC) $(WIRE_SRC) $(HTTP_SRC) $(EVENT_SRC)
 	$(say) FUZZ $@
 	@mkdir -p $(@D)
 	$(Q)clang -std=c11 -D_GNU_SOURCE -I. -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
-		$(COMPILE_CFLAGS) -o $@ $< $(POLICY_SRC) $(WIRE_SRC) $(EVENT_SRC) \
+		$(COMPILE_CFLAGS) -o $@ $< $(POLICY_SRC) $(WIRE_SRC) $(HTTP_SRC) $(EVENT_SRC) \
 		$$(sed -n '1s,^/\* build: \(.*\) \*/$$,\1,p' $<)
 fuzz: $(FUZZ_BIN)
 

@@ -511,6 +511,12 @@ struct leash_verdict leash_policy_plaintext(const struct leash_image *image,
 	return settle(image, v, true);
 }
 
+struct leash_verdict leash_policy_handshake(const struct leash_image *image,
+					    enum leash_reason reason)
+{
+	return settle(image, deny(reason, LEASH_RULE_CERTIFICATE), true);
+}
+
 /* ----------------------------------------------------------------- sockets */
 
 struct leash_verdict leash_policy_socket(const struct leash_image *image, enum leash_sock kind)

@@ -415,10 +415,12 @@ static void hint_transport(struct out *out, const struct about *about)
 	case LEASH_RULE_PUBLIC:
 	case LEASH_RULE_HTTPS:
 	case LEASH_RULE_SNI:
+	case LEASH_RULE_CERTIFICATE:
 	case LEASH_RULE_PORTS:
 	case LEASH_RULE_TCP_PORT:
 	case LEASH_RULE_LISTEN:
 	case LEASH_RULE_BACKGROUND:
+	case LEASH_RULE_TIMEOUT:
 	case LEASH_RULE_POLICY:
 	case LEASH_RULE_COUNT:
 		break;

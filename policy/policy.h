@@ -272,6 +272,7 @@ enum leash_rule {
 	LEASH_RULE_PUBLIC,		/* public, and never resolved from a listed name */
 	LEASH_RULE_HTTPS,		/* TCP to a name of the four lists is TLS */
 	LEASH_RULE_SNI,			/* the name in the handshake */
+	LEASH_RULE_CERTIFICATE,		/* the platform's requirements on certificates and TLS */
 	LEASH_RULE_PORTS,		/* ports = "exact" */
 	LEASH_RULE_TCP_PORT,		/* the forbidden ports of raw TCP */
 	LEASH_RULE_UDP,
@@ -279,6 +280,7 @@ enum leash_rule {
 	LEASH_RULE_LISTEN,
 	LEASH_RULE_DNS,			/* the program's own questions */
 	LEASH_RULE_BACKGROUND,
+	LEASH_RULE_TIMEOUT,		/* networkTimeout, or the program's own limit */
 	LEASH_RULE_POLICY,		/* there is none */
 	LEASH_RULE_COUNT
 };
@@ -358,6 +360,11 @@ struct leash_verdict leash_policy_tls(const struct leash_image *image,
 struct leash_verdict leash_policy_plaintext(const struct leash_image *image,
 					    const struct leash_peer *peer, uint8_t pass);
 
+/** leash_policy_handshake() - The refusal of a handshake: tls_version, certificate, name_mismatch
+ *  (policy 8); allowed with .would under audit and skip_domain_check */
+struct leash_verdict leash_policy_handshake(const struct leash_image *image,
+					    enum leash_reason reason);
+
 /* Kinds of socket, judged when they are made (policy 4). */
 enum leash_sock {
 	LEASH_SOCK_UNIX,
@@ -390,6 +397,19 @@ struct leash_verdict leash_policy_options(const struct leash_image *image);
  *  Allowed: A, AAAA, CNAME, HTTPS, SVCB of a name that leash_policy_resolve() admits */
 struct leash_verdict leash_policy_dns(const struct leash_image *image, const char *name,
 				      size_t len, uint16_t type);
+/**
+ * leash_policy_limit() - How long may a request take, ms (policy 5)? 0: profile build has no clock
+ * @lists:	LEASH_LIST_BIT()s of what it may be: while its class is not known, the longest of
+ *		their limits; without any of the four, as a request
+ * @own_ms:	What the program asked for itself, 0 if it did not: that is what counts then
+ */
+uint32_t leash_policy_limit(const struct leash_image *image, uint32_t lists, uint32_t own_ms);
+/** leash_policy_timeout() - The end of what took longer; would have been, under audit */
+struct leash_verdict leash_policy_timeout(const struct leash_image *image);
+/** leash_policy_background() - May something start, or go on behind the grace, in the background (policy 7)?
+ *  Allowed without a reason where background.enabled is false */
+struct leash_verdict leash_policy_background(const struct leash_image *image);
+
 /** leash_policy_none() - The refusal of everything where there is no usable policy */
 struct leash_verdict leash_policy_none(void);
 

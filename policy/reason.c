@@ -30,6 +30,7 @@ static const char *const rule_text[LEASH_RULE_COUNT] = {
 	[LEASH_RULE_PUBLIC] = "address.public",
 	[LEASH_RULE_HTTPS] = "https",
 	[LEASH_RULE_SNI] = "tls.server_name",
+	[LEASH_RULE_CERTIFICATE] = "platform",
 	[LEASH_RULE_PORTS] = "ports",
 	[LEASH_RULE_TCP_PORT] = "tcp.forbidden_ports",
 	[LEASH_RULE_UDP] = "domains.udp",
@@ -37,6 +38,7 @@ static const char *const rule_text[LEASH_RULE_COUNT] = {
 	[LEASH_RULE_LISTEN] = "listen",
 	[LEASH_RULE_DNS] = "dns",
 	[LEASH_RULE_BACKGROUND] = "background",
+	[LEASH_RULE_TIMEOUT] = "networkTimeout",
 	[LEASH_RULE_POLICY] = "policy",
 };
 

@@ -47,6 +47,19 @@ seeds() {
 			printf '/usr/bin/x\0request\0connect\0b.example\x00192.0.2.1\0tcp\0plaintext\0a\\b"c\0-\0\xc3\xa4\xe2\x80\xa8\0sni\0\xff\x01'
 		} > "$2/texts"
 		;;
+	fuzz_http1 | fuzz_request)
+		printf 'aGET /x HTTP/1.1\r\nHost: a.example:8443\r\nReferer: x\r\n y\r\nConnection: close\r\n\r\n' > "$2/get"
+		printf 'bPOST http://a.example/ HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n5;a=b\r\nhello\r\n0\r\nReferer : x\r\nA: b\r\n\r\nGET / HTTP/1.0\n\n' > "$2/chunks"
+		printf 'cGET / HTTP/1.1\r\nUpgrade: websocket\r\nConnection: upgrade\r\nSec-WebSocket-Key: x\r\nUpgrade: h2c\r\n\r\nGET / HTTP/1.1\r\n\r\n' > "$2/upgrade"
+		printf 'dPUT / HTTP/1.1\r\nContent-Type: multipart/form-data; boundary="b"\r\nContent-Length: 66\r\nExpect: 100-continue\r\n\r\n--b\r\nContent-Disposition: form-data; name=a; filename=b\r\n\r\nx\r\n--b--\r\n' > "$2/multipart"
+		printf 'eXGET foo' > "$2/raw"
+		;;
+	fuzz_response)
+		printf '\001aHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello' > "$2/length"
+		printf '\002bHTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n5;a=b\r\nhello\r\n0\r\nA: b\r\n\r\n\r\nHTTP/1.0 404 X\nConnection: close\n\nx' > "$2/chunks"
+		printf '\004cHTTP/1.1 101 X\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\nabc' > "$2/upgrade"
+		printf '\003dHTTP/1.1 304 X\r\nX: y\r\n z\r\n\r\nHTTP/1.1 204\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n' > "$2/none"
+		;;
 	fuzz_policy)
 		find policy tests/data -name '*.cfg' -size -16k -exec sh -c \
 			'for f; do cp "$f" "$0/$(echo "$f" | tr / -)"; done' "$2" {} +

@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #define LEASH_VERSION "0.1.0"
-#define LEASH_ABI_VERSION 1u
+#define LEASH_ABI_VERSION 2u
 
 /* Environment. All of them are ignored in secure mode (AT_SECURE). */
 #define LEASH_ENV_POLICY "NETLEASH_POLICY"	/* policy file, text; made absolute by the shim */
@@ -92,16 +92,41 @@ struct leash_names {
 	char arena[LEASH_NAMES_ARENA];
 };
 
+/*
+ * Something that a process of the session waits for: `netleash status` lists it. Written by its process
+ * alone, which may be gone: then the entry is free.
+ */
+#define LEASH_SESSION_PENDING 1024	/* past it nothing more is listed */
+enum leash_pending_kind { LEASH_PENDING_REQUEST, LEASH_PENDING_RESOLVE };
+struct leash_session_pending {
+	_Atomic int32_t pid;		/* 0: free */
+	_Atomic uint32_t host;		/* row of host[] */
+	_Atomic uint32_t kind;
+	_Atomic uint32_t name;		/* of a look-up: offset in the arena of the names + 1 */
+	_Atomic int64_t start_ns;	/* CLOCK_MONOTONIC, like all times here */
+	_Atomic int64_t deadline_ns;	/* 0: idle; INT64_MAX: it has no limit (an open WebSocket) */
+};
+#define LEASH_SESSION_TOLD 64		/* ends of connections that were told of lately */
+
 struct leash_session {
 	_Atomic uint64_t magic;
 	uint32_t abi_version, size;
-	_Atomic uint32_t background;	/* for the background states: 0 foreground */
+	_Atomic uint32_t change;	/* futex: counts changes of what the watchers of the processes look at */
 	_Atomic uint32_t processes;	/* processes that carried the shim */
 	_Atomic uint64_t refused_total, connections_total, events_lost;
 	_Atomic uint32_t hosts_full;	/* 1: some hosts are only in "others" (host[0]) */
-	uint32_t pad[13];
+	uint32_t pad;
+	_Atomic int64_t background_ns;	/* 0: foreground; else when it went to the background */
+	_Atomic uint32_t untold, pad2;	/* a signal changed it, and no event says so yet: 1 background, 2 foreground */
+	_Atomic int64_t changed_ms;	/* when it went to where it is, ms since 1970; 0: at the start */
+	uint32_t grace_ms;		/* of the policy; set by `run` */
+	int32_t program_pid;
+	char program[64];		/* the last component of its path */
+	char events[1024];		/* where events go, absolute; "": nowhere, or too long */
+	_Atomic uint64_t told[LEASH_SESSION_TOLD];
 	struct leash_session_host host[LEASH_SESSION_HOSTS];	/* [0] is "others" */
 	struct leash_names names;
+	struct leash_session_pending pending[LEASH_SESSION_PENDING];
 };
 
 #endif

@@ -571,21 +571,10 @@ void leash_compiled_free(struct leash_compiled *compiled)
 
 /* ------------------------------------------------------ not enforced yet */
 
-static bool has_timeout(const struct leash_settings *settings)
-{
-	return settings->timeout_ms[0] || settings->timeout_ms[1] || settings->timeout_ms[2] ||
-	       settings->timeout_ms[3];
-}
-
 static bool has_limit(const struct leash_settings *settings)
 {
 	return settings->limit[0] || settings->limit[1] || settings->limit[2] ||
 	       settings->limit[3] || settings->tcp_new_max;
-}
-
-static bool has_background(const struct leash_settings *settings)
-{
-	return !settings->background_off;
 }
 
 static bool has_tls_rules(const struct leash_settings *settings)
@@ -614,9 +603,7 @@ static const struct {
 	const char *phrase;
 	bool (*asked)(const struct leash_settings *settings);
 } unenforced[] = {
-	{"networkTimeout", has_timeout},
 	{"limits", has_limit},
-	{"background", has_background},
 	{"certificates and TLS versions", has_tls_rules},
 	{"referer", NULL},
 	{"body.convert", has_body},

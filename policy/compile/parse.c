@@ -460,6 +460,11 @@ static void syntax_fault(struct leash_work *work, const struct scan *scan, const
 		leash_error(work, place,
 			    "an array holds values of different types, in %s; accepted is one type",
 			    shown);
+	else if (strcmp(shown, "\"\"") == 0)
+		leash_error(work, place,
+			    "%s before this line, which is empty or the end of the file; accepted is "
+			    "NAME = VALUE; or GROUP: { … };",
+			    text);
 	else
 		leash_error(work, place,
 			    "%s at or before %s; accepted is NAME = VALUE; or GROUP: { … };", text,

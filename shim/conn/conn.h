@@ -12,6 +12,10 @@
  * CLAIMED	Being filled in by one thread; nobody else looks inside.
  * SNIFFING	Connected, or connecting, under a verdict that depends on the first bytes: each
  *		call out is copied, looked at, and only then sent.
+ * FLIGHT	A ClientHello has left, and nobody in this process has said yet that the handshake
+ *		is its own: what the server says is read along, and the client's second
+ *		flight leaves only after the verdict (flight.c). Also a handshake that was
+ *		refused, while the library's alert is still to leave.
  * OPEN		Judged. Nothing is looked at any more, bytes are counted.
  * DATAGRAM	A UDP socket: each destination is judged, the last verdict is kept.
  * DNS		Talks to a configured name server: each question is judged, answers are
@@ -87,10 +91,19 @@ struct leash_lookup {
 	char name[256];		/* what to pass to libc in place of the program's spelling */
 	char judged[256];	/* normal form that was judged; "" if it is no name */
 	bool is_name;		/* false: an address, NULL or empty: libc may have it as it is */
+	uint8_t lists;		/* that hold it: which limit applies */
+	void *slot;		/* of leash_conn_lookup_begin() */
 };
 /** leash_conn_ask_name() - May this be looked up? Return: 0, -EACCES (refused, said),
- *  -EINVAL (no host name: EAI_NONAME) */
+ *  -ECONNABORTED (not in the background, said), -EINVAL (no host name: EAI_NONAME) */
 int leash_conn_ask_name(const char *node, const char *call, struct leash_lookup *ret);
+/**
+ * leash_conn_lookup_begin(), leash_conn_lookup_end() - Around the real look-up, which is timed like a request
+ * @frame:	Of the hook, on this thread's stack
+ * Return: 0; begin: it must not be made, end: it was ended: a negative errno, said
+ */
+int leash_conn_lookup_begin(struct leash_lookup *lookup, const void *frame);
+int leash_conn_lookup_end(struct leash_lookup *lookup);
 void leash_conn_learn(const struct leash_lookup *lookup, int family, const void *addr);
 void leash_conn_learn_list(const struct leash_lookup *lookup, const struct addrinfo *list);
 void leash_conn_learn_host(const struct leash_lookup *lookup, const struct hostent *host);
@@ -112,6 +125,19 @@ int leash_conn_refuse_servers(const char *call);
 bool leash_conn_ask_network(const char *name, const char *call);
 /** leash_conn_name_server() - Is this one of the configured name servers? */
 bool leash_conn_name_server(const struct sockaddr *addr);
+
+/* ------------------------------------------------------------------ netleash.h (timing.c) */
+int leash_conn_set_timeout(int fd, int limit_ms);
+int leash_conn_set_background(bool away);
+
+/* ------------------------------------------------------- background signals (timing.c) */
+/** leash_conn_signal_ours() - Is this one of the two, and are our handlers in? */
+bool leash_conn_signal_ours(int sig);
+/** leash_conn_sigaction() - sigaction() on what the program has for it */
+struct sigaction;
+int leash_conn_sigaction(int sig, const struct sigaction *act, struct sigaction *old);
+/** leash_conn_rt_sigaction() - The system call's form of it */
+int leash_conn_rt_sigaction(int sig, const void *act, void *old, size_t mask_size);
 
 /* ------------------------------------------------------------------- processes (exec.c) */
 /**

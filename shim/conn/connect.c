@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "shim/conn/inner.h"
+#include "shim/conn/timing.h"
 #include "shim/core/probe.h"
 #include "shim/core/sys.h"
 
@@ -72,11 +73,19 @@ static struct leash_conn *record(int fd, uint8_t flags, uint64_t cookie,
 	conn->stream = (flags & LEASH_FD_STREAM) != 0;
 	conn->pass = gate->verdict.pass;
 	conn->mute = gate->verdict.action == LEASH_MUTE;
+	/* Raw TCP, loopback: anything goes, but a TLS library in it wants to know its connection.
+	 * A neighbour's certificate counts, the list does not (TLS 5). */
+	if (conn->stream && !dns && gate->verdict.action == LEASH_ALLOW) {
+		conn->pass = LEASH_PASS_RAW;
+		conn->tls_free = gate->verdict.rule != LEASH_RULE_LAN && !gate->verdict.would;
+		if (gate->verdict.rule == LEASH_RULE_LAN)
+			conn->pass |= LEASH_PASS_TLS;
+	}
 	if (dns)
 		state = LEASH_CONN_DNS;
 	else if (!conn->stream)
 		state = LEASH_CONN_DATAGRAM;
-	else if (gate->verdict.action == LEASH_SNIFF)
+	else if (gate->verdict.action == LEASH_SNIFF || conn->pass)
 		state = LEASH_CONN_SNIFFING;
 	/* Before the real call, which may block or be overtaken by another thread's send. */
 	leash_registry_set_state(conn, state);
@@ -85,8 +94,25 @@ static struct leash_conn *record(int fd, uint8_t flags, uint64_t cookie,
 	return conn;
 }
 
+/* A vfork() child has no slots of its own (hooks.md F3): what would need one is refused there. */
+static int unrecorded(struct leash_gate *gate, bool dns)
+{
+	struct leash_verdict full = leash_policy_none();
+
+	if (!dns && gate->verdict.action == LEASH_ALLOW)
+		return 0;
+	full.reason = LEASH_WHY_RESOURCE;
+	leash_gate_judge(gate, full);
+	leash_gate_settle(gate);
+	return -ENOBUFS;
+}
+
 static void forget(int fd, uint8_t flags)
 {
+	struct leash_conn *conn = leash_registry_of(fd);
+
+	if (conn && atomic_load_explicit(&conn->refs, memory_order_relaxed) <= 1)
+		leash_sniff_release(conn);
 	leash_registry_detach(fd);
 	leash_fd_set(fd, flags | LEASH_FD_JUDGE);
 }
@@ -109,6 +135,16 @@ static int judge(struct leash_gate *gate, const char *call, uint8_t flags,
 		leash_gate_peer(gate, call, transport, addr, port, false);
 	}
 	return leash_gate_settle(gate);
+}
+
+/* An address other than the one that the socket is connected, or connecting, to: judged by nobody, so
+ * it is not passed down; another thread may end the connection meanwhile. */
+static int again_elsewhere(int fd)
+{
+	union leash_sockaddr peer;
+	socklen_t len = sizeof(peer);
+
+	return LEASH_SYS(SYS_getpeername, fd, &peer, &len) < 0 ? -EALREADY : -EISCONN;
 }
 
 static int connect_inet(int fd, const union leash_sockaddr *addr, socklen_t len)
@@ -138,14 +174,29 @@ static int connect_inet(int fd, const union leash_sockaddr *addr, socklen_t len)
 	}
 	if (!leash_gate_addr(&addr->sa, len, &to, &port))
 		return (int)LEASH_REAL(connect, fd, &addr->sa, len);	/* EINVAL, EAFNOSUPPORT */
+	if (conn && LEASH_CONN_ENDED(leash_registry_state(conn))) {
+		/* Programs that ask connect() how it went: the reason once; the kernel has the socket back
+		 * where a connect() may start (hooks.md 1.5). Not so if it was connected. */
+		if (!is_closed(fd) || !atomic_exchange(&conn->told, 1)) {
+			ret = -leash_timing_errno(conn);
+			if (is_closed(fd))
+				forget(fd, flags);
+			return (int)ret;
+		}
+		forget(fd, flags);
+		conn = NULL;
+	}
 	if (conn && conn->stream && leash_registry_state(conn) != LEASH_CONN_DENIED) {
 		struct leash_addr was;
 
-		/* Asking how it went, or EISCONN; neither is a new connection. */
 		leash_conn_addr(conn, &was);
-		if ((leash_addr_equal(&was, &to) && conn->port == port) || !is_closed(fd)) {
-			ret = LEASH_REAL(connect, fd, &addr->sa, len);
-			return (int)ret;
+		if (!is_closed(fd)) {
+			/* Asking how it went, or EISCONN; neither is a new connection. */
+			if (leash_addr_equal(&was, &to) && conn->port == port) {
+				ret = LEASH_REAL(connect, fd, &addr->sa, len);
+				return leash_timing_connected(conn, fd, (int)ret);
+			}
+			return again_elsewhere(fd);
 		}
 	}
 	if (conn && leash_registry_state(conn) == LEASH_CONN_DENIED)
@@ -154,15 +205,36 @@ static int connect_inet(int fd, const union leash_sockaddr *addr, socklen_t len)
 	ret = judge(&gate, "connect", flags, &to, port, dns);
 	if (ret < 0)
 		return (int)ret;
+	if (leash_registry_foreign()) {
+		ret = unrecorded(&gate, dns);
+		return ret < 0 ? (int)ret : (int)LEASH_REAL(connect, fd, &addr->sa, len);
+	}
+	if (gate.verdict.action != LEASH_MUTE) {
+		struct leash_gate away = gate;
+
+		ret = leash_timing_away(&away);
+		if (ret < 0)
+			return (int)ret;
+	}
 	conn = record(fd, flags, cookie, &gate, dns);
 	if (!conn)
 		return -ENOBUFS;
+	ret = leash_timing_begin(conn, fd, &gate, dns, true);
+	if (ret < 0) {
+		forget(fd, flags);
+		return (int)ret;
+	}
 	ret = LEASH_REAL(connect, fd, &addr->sa, len);
+	ret = leash_timing_connected(conn, fd, (int)ret);
 	if (ret < 0 && ret != -EINPROGRESS && ret != -EINTR && ret != -EALREADY && ret != -EISCONN) {
 		forget(fd, flags);
 		return (int)ret;
 	}
-	if (!dns && gate.verdict.action != LEASH_MUTE)
+	if (gate.verdict.action == LEASH_MUTE)
+		/* No byte may follow, by stdio inside libc neither. It still answers getsockname(), which is
+		 * what such a connect() is for; programs that order addresses take a new socket for each. */
+		LEASH_SYS(SYS_shutdown, fd, SHUT_WR);
+	else if (!dns)
 		conn->host = leash_gate_connected(&gate, false);
 	return (int)ret;
 }
@@ -191,8 +263,8 @@ int leash_conn_adopt(int fd, uint8_t flags, const char *call)
 	struct leash_addr addr;
 	struct leash_conn *conn;
 	struct tcp_info info;
+	bool dns, spoken = false;
 	uint16_t port;
-	bool dns;
 	int ret;
 
 	if (LEASH_SYS(SYS_getpeername, fd, &peer, &len) < 0 ||
@@ -200,17 +272,31 @@ int leash_conn_adopt(int fd, uint8_t flags, const char *call)
 		return 0;			/* not connected: its connect() will be judged */
 	dns = port == 53 && leash_conn_name_server(&peer.sa);
 	ret = judge(&gate, call, flags, &addr, port, dns);
-	if (ret < 0)
+	if (ret < 0) {
+		/* Said once; not shut down, because others may hold it as well. */
+		conn = leash_registry_claim(fd, leash_fd_cookie(fd));
+		if (conn) {
+			conn->error = -ret;
+			leash_registry_set_state(conn, LEASH_CONN_DENIED);
+		}
 		return ret;
+	}
+	if (leash_registry_foreign())
+		return unrecorded(&gate, dns);
 	/* A stream that has already spoken was judged, or not, where it was made. */
 	len = sizeof(info);
 	memset(&info, 0, sizeof(info));
 	if ((flags & LEASH_FD_STREAM) && gate.verdict.action == LEASH_SNIFF &&
 	    LEASH_SYS(SYS_getsockopt, fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 &&
 	    info.tcpi_bytes_acked > 1)
-		gate.verdict.action = LEASH_ALLOW;
+		spoken = true;
 	conn = record(fd, flags, leash_fd_cookie(fd), &gate, dns);
-	return conn ? 0 : -ENOBUFS;
+	if (!conn)
+		return -ENOBUFS;
+	leash_timing_begin(conn, fd, &gate, dns, false);
+	if (spoken)
+		leash_conn_opened(conn, fd);
+	return 0;
 }
 
 void leash_conn_gate(struct leash_gate *gate, const struct leash_conn *conn, const char *call)

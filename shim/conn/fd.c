@@ -12,11 +12,15 @@
 
 static void drop(int fd)
 {
-	struct leash_conn *conn = leash_registry_detach(fd);
+	struct leash_conn *conn = leash_registry_of(fd);
 
-	leash_fd_set(fd, 0);
-	if (conn)
+	/* Before the slot is free for somebody else, who may take a buffer of his own at once. */
+	if (conn && atomic_load_explicit(&conn->refs, memory_order_relaxed) <= 1)
 		leash_sniff_release(conn);
+	leash_registry_detach(fd);
+	if (conn)
+		leash_registry_settle(conn);
+	leash_fd_set(fd, 0);
 }
 
 static void copy(int from, int to)
@@ -58,11 +62,15 @@ int leash_conn_close(int fd)
 	return (int)LEASH_REAL(close, fd);
 }
 
-/* A vfork() child has descriptors of its own, but our memory: it copies nothing (hooks.md F3). Its
- * own new numbers stay unknown to it; it goes on to exec. */
+/* A vfork() child has descriptors of its own, but our memory: it copies no slot (hooks.md F3), and what
+ * it does with such a number is asked about each time. */
 static int copied(int from, long to)
 {
-	if (to >= 0 && (leash_fd_get(from) || leash_fd_get((int)to)) && !leash_registry_foreign())
+	if (to < 0 || !(leash_fd_get(from) || leash_fd_get((int)to)))
+		return (int)to;
+	if (leash_registry_foreign())
+		leash_fd_set((int)to, leash_fd_get(from));
+	else
 		copy(from, (int)to);
 	return (int)to;
 }

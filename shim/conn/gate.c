@@ -51,8 +51,9 @@ void leash_gate_peer(struct leash_gate *gate, const char *call, enum leash_trans
 {
 	gate->image = leash_image_get();
 	gate->call = call;
-	gate->sni = NULL;
+	gate->sni = gate->rule_text = gate->hint_text = gate->detail = NULL;
 	gate->host = NULL;
+	gate->tls = NULL;
 	memset(&gate->peer, 0, sizeof(gate->peer));
 	gate->peer.transport = transport;
 	gate->peer.addr = *addr;
@@ -159,6 +160,8 @@ static struct said *prepare(const struct leash_gate *gate)
 		.port = gate->peer.port,
 	};
 	leash_explain_rule(gate->image, &gate->verdict, said->rule, sizeof(said->rule));
+	if (gate->rule_text)
+		leash_text_put(said->rule, sizeof(said->rule), 0, gate->rule_text);
 	/* A search for a similar name costs: only for a refused name, and only when it is said. */
 	if (gate->verdict.reason == LEASH_WHY_NOT_IN_LIST && gate->host && gate->image &&
 	    said->near == LEASH_ENTRY_NONE)
@@ -170,14 +173,17 @@ static struct said *prepare(const struct leash_gate *gate)
 				    sizeof(said->words));
 		leash_explain_hint(gate->image, &gate->verdict, &said->subject, said->near,
 				   said->hint, sizeof(said->hint));
+		if (gate->hint_text)
+			leash_text_put(said->hint, sizeof(said->hint), 0, gate->hint_text);
 	}
 	return said;
 }
 
 /*
  * netleash: curl[12]: connect evil.example.net:443 (203.0.113.66) refused: REASON (rule RULE): HINT
+ * netleash: curl[12]: request api.example.com:443 (198.51.100.11) ended: WORDS (rule RULE): HINT
  */
-static void write_line(const struct leash_gate *gate, struct said *said)
+static void write_line(const struct leash_gate *gate, struct said *said, bool ended)
 {
 	char *line = said->line;
 	const size_t size = sizeof(said->line);
@@ -203,8 +209,9 @@ static void write_line(const struct leash_gate *gate, struct said *said)
 			len = leash_text_put(line, size, len, ")");
 		}
 	}
-	len = leash_text_put(line, size, len, " refused: ");
-	len = leash_text_put(line, size, len, leash_reason_code(gate->verdict.reason));
+	len = leash_text_put(line, size, len, ended ? " ended: " : " refused: ");
+	len = leash_text_put(line, size, len,
+			     ended ? said->words : leash_reason_code(gate->verdict.reason));
 	if (said->rule[0]) {
 		len = leash_text_put(line, size, len, " (rule ");
 		len = leash_text_put(line, size, len, said->rule);
@@ -234,7 +241,14 @@ static void send_event(const struct leash_gate *gate, const struct said *said,
 		.bytes_sent = -1,
 		.bytes_received = -1,
 		.sni = gate->sni,
+		.detail = gate->detail,
 	};
+
+	if (gate->tls) {
+		event.tls_version = gate->tls->version;
+		event.tls_issuer = gate->tls->issuer;
+		event.tls_not_after = gate->tls->not_after;
+	}
 
 	if (reason != LEASH_WHY_NONE) {
 		event.reason = leash_reason_code(reason);
@@ -248,9 +262,11 @@ static void send_event(const struct leash_gate *gate, const struct said *said,
 					  memory_order_relaxed);
 }
 
-int leash_gate_settle(const struct leash_gate *gate)
+/* @kind: REFUSED, or how something that was admitted ended */
+static int settle(const struct leash_gate *gate, enum leash_event_kind kind)
 {
 	const bool refused = gate->verdict.action == LEASH_DENY;
+	const bool ended = kind != LEASH_EVENT_REFUSED;
 	struct leash_session *session;
 	struct leash_session_host *row;
 	struct said *said;
@@ -260,7 +276,7 @@ int leash_gate_settle(const struct leash_gate *gate)
 	leash_trace(POLICY, gate->call, gate->peer.port, leash_reason_code(gate->verdict.reason));
 	said = prepare(gate);
 	session = leash_session_get();
-	if (refused)
+	if (refused && !ended)
 		atomic_fetch_add_explicit(&session->refused_total, 1, memory_order_relaxed);
 	if (!said) {
 		/* Everybody speaks at once: what is lost is counted, the refusal stands. */
@@ -278,13 +294,49 @@ int leash_gate_settle(const struct leash_gate *gate)
 		atomic_store_explicit(&row->last_near, said->near, memory_order_relaxed);
 	}
 	if (leash_emit_wanted())
-		send_event(gate, said, refused ? LEASH_EVENT_REFUSED : LEASH_EVENT_CONNECT,
+		send_event(gate, said,
+			   refused || ended ? kind
+			   : !gate->peer.addr.family && gate->verdict.rule == LEASH_RULE_LIST
+				   ? LEASH_EVENT_RESOLVE
+				   : LEASH_EVENT_CONNECT,
 			   refused ? LEASH_SAID_REFUSED : LEASH_SAID_WOULD_REFUSE);
 	/* Without any policy the one line of the process has said it (hooks.md L5). */
 	if (refused && !leash_env.quiet && gate->verdict.reason != LEASH_WHY_NO_POLICY)
-		write_line(gate, said);
+		write_line(gate, said, ended);
 	leash_scratch_give(said);
 	return refused ? -leash_reason_errno(gate->verdict.reason) : 0;
+}
+
+int leash_gate_settle(const struct leash_gate *gate)
+{
+	return settle(gate, LEASH_EVENT_REFUSED);
+}
+
+void leash_gate_ended(const struct leash_gate *gate, enum leash_event_kind kind)
+{
+	struct leash_gate named = *gate;
+
+	if (gate->peer.addr.family)
+		named.call = api_of(gate);
+	settle(&named, kind);
+}
+
+void leash_gate_state(const char *state, const char *why)
+{
+	char detail[128];
+	struct leash_event event = {
+		.kind = LEASH_EVENT_STATE,
+		.verdict = LEASH_SAID_NONE,
+		.detail = detail,
+		.bytes_sent = -1,
+		.bytes_received = -1,
+	};
+	size_t len = leash_text_put(detail, sizeof(detail), 0, state);
+
+	len = leash_text_put(detail, sizeof(detail), len, ": ");
+	leash_text_put(detail, sizeof(detail), len, why);
+	if (leash_emit_wanted() && !leash_emit(&event))
+		atomic_fetch_add(&leash_session_get()->events_lost, 1);
 }
 
 static void allowed_event(const struct leash_gate *gate, enum leash_event_kind kind)
@@ -300,10 +352,23 @@ static void allowed_event(const struct leash_gate *gate, enum leash_event_kind k
 	leash_scratch_give(said);
 }
 
-uint32_t leash_gate_connected(const struct leash_gate *gate, bool resolve)
+void leash_gate_note(const struct leash_gate *gate)
+{
+	allowed_event(gate, LEASH_EVENT_CONNECT);
+}
+
+uint32_t leash_gate_host(const struct leash_gate *gate)
 {
 	char addr[LEASH_ADDR_TEXT_SIZE];
-	const char *host = gate->host;
+
+	if (gate->host)
+		return leash_session_host(gate->host, gate->peer.port);
+	leash_addr_text(&gate->peer.addr, addr);
+	return leash_session_host(addr, gate->peer.port);
+}
+
+uint32_t leash_gate_connected(const struct leash_gate *gate, bool resolve)
+{
 	struct leash_session *session = leash_session_get();
 	uint32_t row;
 
@@ -311,11 +376,7 @@ uint32_t leash_gate_connected(const struct leash_gate *gate, bool resolve)
 		allowed_event(gate, LEASH_EVENT_RESOLVE);
 		return 0;
 	}
-	if (!host) {
-		leash_addr_text(&gate->peer.addr, addr);
-		host = addr;
-	}
-	row = leash_session_host(host, gate->peer.port);
+	row = leash_gate_host(gate);
 	atomic_fetch_add_explicit(&session->host[row].connections, 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(&session->connections_total, 1, memory_order_relaxed);
 	allowed_event(gate, LEASH_EVENT_CONNECT);

@@ -12,6 +12,7 @@
 
 #include "policy/policy.h"
 #include "shim/conn/names.h"
+#include "shim/events/event.h"
 
 /* A question about a peer, its verdict, and what is needed to say it. */
 struct leash_gate {
@@ -22,6 +23,15 @@ struct leash_gate {
 	const char *call;		/* what the program called */
 	const char *host;		/* the name to speak of; NULL: the address */
 	const char *sni;
+	/* Where somebody knows better than the policy, which does not read certificates; else NULL */
+	const char *rule_text, *hint_text;	/* instead of the rule's name and the reason's hint */
+	const char *detail;		/* free text of the event */
+	const struct leash_gate_tls *tls;
+};
+
+/* What the event says of a handshake; any of it NULL */
+struct leash_gate_tls {
+	const char *version, *issuer, *not_after;
 };
 
 /** leash_gate_addr() - A socket address in normal form. Return: false if it is not INET or too short */
@@ -51,6 +61,19 @@ void leash_gate_name(struct leash_gate *gate, const char *call, const char *host
  * Return: 0 if it is allowed (any action but LEASH_DENY), else the reason's negative errno
  */
 int leash_gate_settle(const struct leash_gate *gate);
+
+/** leash_gate_host() - The row of its host in the session page */
+uint32_t leash_gate_host(const struct leash_gate *gate);
+
+/** leash_gate_ended() - A connection or look-up that was admitted was ended: event, line, count of the host.
+ *  @kind: LEASH_EVENT_TIMEOUT or LEASH_EVENT_INTERRUPTED; its verdict says why. Under audit it was not */
+void leash_gate_ended(const struct leash_gate *gate, enum leash_event_kind kind);
+
+/** leash_gate_state() - The session went to the foreground or background: event. @why: by whom */
+void leash_gate_state(const char *state, const char *why);
+
+/** leash_gate_note() - An event about a connection that goes on, with gate->detail */
+void leash_gate_note(const struct leash_gate *gate);
 
 /** leash_gate_connected() - An allowed connection or lookup: event and count. @resolve: a lookup.
  *  Return: row of the host in the session page */

@@ -17,12 +17,13 @@
 #include "shim/core/env.h"
 #include "shim/core/init.h"
 #include "shim/core/log.h"
+#include "shim/core/proc.h"
 #include "shim/core/sys.h"
 
-enum { UNKNOWN, LOADING, LOADED, NONE };
+enum { UNKNOWN, LOADED, NONE };
 
 static _Atomic int state;
-static _Atomic pid_t loader_pid, loader_tid;
+static _Atomic uint64_t loader;		/* process and thread while it loads, 0: nobody */
 static _Atomic(const struct leash_image *) image;
 static char why[LEASH_LOG_LINE_SIZE];	/* written by the loader before state becomes NONE */
 
@@ -284,32 +285,51 @@ const struct leash_image *leash_image_peek(void)
 	return atomic_load_explicit(&image, memory_order_acquire);
 }
 
+/* The right to load. A thread of the process that forked us is not waited for. */
+static bool become_loader(void)
+{
+	const uint64_t pid = (uint64_t)leash_sys_getpid();
+	const uint64_t me = pid << 32 | (uint32_t)LEASH_SYS(SYS_gettid);
+
+	for (;;) {
+		uint64_t holder = 0;
+
+		if (atomic_load_explicit(&state, memory_order_acquire) != UNKNOWN)
+			return false;
+		if (atomic_compare_exchange_strong(&loader, &holder, me))
+			break;
+		if (holder >> 32 != pid && leash_proc_foreign())
+			return false;	/* a vfork() child: its parent's thread may be the loader */
+		if (holder >> 32 != pid)
+			atomic_compare_exchange_strong(&loader, &holder, 0);
+		else
+			LEASH_SYS(SYS_sched_yield);
+	}
+	if (atomic_load_explicit(&state, memory_order_acquire) == UNKNOWN)
+		return true;
+	atomic_store(&loader, 0);
+	return false;
+}
+
 const struct leash_image *leash_image_get(void)
 {
 	const struct leash_image *now = leash_image_peek();
-	const pid_t pid = now ? 0 : leash_sys_getpid();
-	int was = UNKNOWN;
+	const uint64_t all = ~0ull;
+	uint64_t mask;
 
-	if (__builtin_expect(now != NULL, 1))
-		return now;
-	while (!atomic_compare_exchange_strong(&state, &was, LOADING)) {
-		if (was != LOADING)
-			return leash_image_peek();
-		if (atomic_load(&loader_pid) != 0 && atomic_load(&loader_pid) != pid) {
-			/* Forked while another thread of the parent was loading. */
-			atomic_store(&loader_pid, 0);
-			atomic_store(&state, UNKNOWN);
-		} else if (atomic_load(&loader_tid) == (pid_t)LEASH_SYS(SYS_gettid)) {
-			return NULL;	/* a handler that interrupted the loader: refused */
-		}
-		LEASH_SYS(SYS_sched_yield);
-		was = UNKNOWN;
+	if (__builtin_expect(now != NULL, 1) ||
+	    atomic_load_explicit(&state, memory_order_acquire) != UNKNOWN)
+		return leash_image_peek();
+	/* For the milliseconds of this one time: a handler that asked meanwhile would wait for its own
+	 * thread, and one that left by siglongjmp() would leave everybody waiting. */
+	LEASH_SYS(SYS_rt_sigprocmask, SIG_BLOCK, &all, &mask, sizeof(mask));
+	if (become_loader()) {
+		now = load();
+		atomic_store_explicit(&image, now, memory_order_release);
+		atomic_store_explicit(&state, now ? LOADED : NONE, memory_order_release);
+		atomic_store(&loader, 0);
+		leash_gate_policy(now, why);
 	}
-	atomic_store(&loader_tid, (pid_t)LEASH_SYS(SYS_gettid));
-	atomic_store(&loader_pid, pid);
-	now = load();
-	atomic_store_explicit(&image, now, memory_order_release);
-	atomic_store_explicit(&state, now ? LOADED : NONE, memory_order_release);
-	leash_gate_policy(now, why);
-	return now;
+	LEASH_SYS(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, sizeof(mask));
+	return leash_image_peek();
 }

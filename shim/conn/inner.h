@@ -5,6 +5,7 @@
 
 #include "shim/conn/conn.h"
 #include "shim/conn/gate.h"
+#include "shim/conn/flight.h"
 #include "shim/conn/image.h"
 #include "shim/core/fdtab.h"
 #include "shim/core/real.h"
@@ -54,6 +55,13 @@ ssize_t leash_sniff_received(struct leash_conn *conn, int fd, ssize_t got, const
 /* Were bytes sent that no hook saw? Then the connection is cut. */
 void leash_sniff_look(struct leash_conn *conn, int fd, const char *call);
 void leash_sniff_release(struct leash_conn *conn);
+/* Raw TCP, of which nothing is looked at but whether it is TLS: let it go. Return: was it that? */
+bool leash_sniff_raw(struct leash_conn *conn, int fd);
+/* The second hello after a HelloRetryRequest: the same random, the same name. *ret_whole: all of it
+ * has left. Return: bytes the kernel took, or a negative errno */
+ssize_t leash_sniff_second(struct leash_conn *conn, int fd, const struct msghdr *msg, int flags,
+			   const char *call, const uint8_t random[static 32], const char *name,
+			   bool *ret_whole);
 
 /* ---------------------------------------------------------------- question.c */
 /* The program's own DNS. Return: 0, or a negative errno (refused and said) */

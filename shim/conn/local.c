@@ -17,7 +17,7 @@ static struct leash_net copies[COPIES];
 static _Atomic(const struct leash_net *) current;
 static _Atomic int64_t read_ns;
 static _Atomic uint32_t next_copy;
-static _Atomic int writing;
+static _Atomic uint64_t writing;
 
 static void add(struct leash_net *net, const struct ifaddrmsg *msg, const void *bytes)
 {
@@ -113,17 +113,37 @@ static bool dump(struct leash_net *net)
 	return good;
 }
 
+#define TURN_MS 1000	/* a dump takes 20 us, resolv.conf less */
+
+/*
+ * The right to write: process and thread, and since when. Taken over from a process that forked us, from
+ * this very thread (it left by siglongjmp(), or waits below this handler and reads once more),
+ * and from one that was cancelled, which is to say after TURN_MS.
+ */
+static bool take_turn(_Atomic uint64_t *turn, int64_t now_ns)
+{
+	const uint64_t thread = (uint64_t)(uintptr_t)__builtin_thread_pointer() *
+				UINT64_C(0x9e3779b97f4a7c15) >> 46;
+	const uint64_t now_ms = (uint64_t)(now_ns / 1000000) & 0xffffff;
+	const uint64_t me = (uint64_t)leash_sys_getpid() << 42 | thread << 24 | now_ms;
+	uint64_t holder = 0;
+
+	return atomic_compare_exchange_strong(turn, &holder, me) ||
+	       ((holder >> 42 != me >> 42 || holder >> 24 == me >> 24 ||
+		 ((now_ms - holder) & 0xffffff) > TURN_MS) &&
+		atomic_compare_exchange_strong(turn, &holder, me));
+}
+
 const struct leash_net *leash_local_get(bool fresh)
 {
 	const int64_t now_ns = leash_now_ns();
 	const int64_t age_ns = now_ns - atomic_load_explicit(&read_ns, memory_order_relaxed);
 	const struct leash_net *net = atomic_load_explicit(&current, memory_order_acquire);
-	int idle = 0;
 
 	if (net && (fresh ? age_ns == 0 : age_ns < MAX_AGE_NS))
 		return net;
 	/* One writer; whoever else comes meanwhile uses the last copy, or reads for itself below. */
-	if (atomic_compare_exchange_strong(&writing, &idle, (int)leash_sys_getpid())) {
+	if (take_turn(&writing, now_ns)) {
 		struct leash_net *copy = &copies[atomic_fetch_add(&next_copy, 1) % COPIES];
 
 		if (dump(copy)) {
@@ -134,8 +154,6 @@ const struct leash_net *leash_local_get(bool fresh)
 		atomic_store_explicit(&writing, 0, memory_order_release);
 		return net;
 	}
-	if (idle != (int)leash_sys_getpid())
-		atomic_store(&writing, 0);	/* the writer was a thread of the process that forked us */
 	/* First use by two threads at once: wait for the other, a dump takes 20 us. */
 	for (int i = 0; !net && i < 1000; i++) {
 		LEASH_SYS(SYS_sched_yield);
@@ -155,7 +173,7 @@ static struct {
 	ino_t ino;
 	int64_t mtime_ns;
 } servers;
-static _Atomic int servers_writing;
+static _Atomic uint64_t servers_writing;
 static _Atomic int64_t servers_ns;
 
 static void read_servers(void)
@@ -195,10 +213,9 @@ static void read_servers(void)
 bool leash_local_name_server(const struct leash_addr *addr)
 {
 	const int64_t now_ns = leash_now_ns();
-	int idle = 0;
 
 	if ((servers.count == 0 || now_ns - atomic_load(&servers_ns) > MAX_AGE_NS) &&
-	    atomic_compare_exchange_strong(&servers_writing, &idle, 1)) {
+	    take_turn(&servers_writing, now_ns)) {
 		read_servers();
 		atomic_store(&servers_ns, now_ns);
 		atomic_store(&servers_writing, 0);

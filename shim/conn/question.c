@@ -7,6 +7,7 @@
 
 #include "shim/conn/inner.h"
 #include "shim/conn/names.h"
+#include "shim/core/probe.h"
 #include "shim/core/scratch.h"
 #include "shim/core/sys.h"
 #include "shim/wire/dns.h"
@@ -145,6 +146,8 @@ ssize_t leash_question_send(struct leash_conn *conn, int fd, const struct msghdr
 	for (size_t i = 0; i < msg->msg_iovlen; i++) {
 		if (msg->msg_iov[i].iov_len > STREAM_SIZE - streams[at].out_len)
 			return -EMSGSIZE;	/* no question is that long */
+		if (!leash_probe_range(msg->msg_iov[i].iov_base, msg->msg_iov[i].iov_len))
+			return -EFAULT;
 		memcpy(streams[at].out + streams[at].out_len, msg->msg_iov[i].iov_base,
 		       msg->msg_iov[i].iov_len);
 		streams[at].out_len += msg->msg_iov[i].iov_len;

@@ -12,6 +12,7 @@
 #include "shim/conn/idn.h"
 #include "shim/conn/inner.h"
 #include "shim/conn/local.h"
+#include "shim/conn/timing.h"
 #include "shim/core/probe.h"
 #include "shim/core/scratch.h"
 #include "shim/core/sys.h"
@@ -21,7 +22,7 @@ int leash_conn_ask_name(const char *node, const char *call, struct leash_lookup 
 {
 	const struct leash_image *image;
 	struct leash_addr addr;
-	struct leash_gate gate;
+	struct leash_gate gate, away;
 	size_t len;
 	int got;
 
@@ -56,11 +57,30 @@ int leash_conn_ask_name(const char *node, const char *call, struct leash_lookup 
 	leash_gate_name(&gate, call, ret->judged,
 			image ? leash_policy_resolve(image, ret->judged, (size_t)got)
 			      : leash_policy_none());
+	ret->lists = gate.verdict.lists;
 	got = leash_gate_settle(&gate);
+	if (got < 0)
+		return got;
+	away = gate;
+	got = leash_timing_away(&away);
 	if (got < 0)
 		return got;
 	leash_gate_connected(&gate, true);
 	return 0;
+}
+
+int leash_conn_lookup_begin(struct leash_lookup *lookup, const void *frame)
+{
+	int error = 0;
+
+	if (lookup->is_name)
+		lookup->slot = leash_timing_lookup(lookup->judged, lookup->lists, frame, &error);
+	return error;
+}
+
+int leash_conn_lookup_end(struct leash_lookup *lookup)
+{
+	return lookup->slot ? leash_timing_looked_up(lookup->slot, lookup->judged) : 0;
 }
 
 void leash_conn_learn(const struct leash_lookup *lookup, int family, const void *bytes)
@@ -143,7 +163,9 @@ int leash_conn_ask_type(const char *name, int type, const char *call, struct lea
 	leash_gate_name(&gate, call, ret->judged,
 			image ? leash_policy_dns(image, ret->judged, (size_t)got, (uint16_t)type)
 			      : leash_policy_none());
-	return leash_gate_settle(&gate);
+	ret->lists = gate.verdict.lists;
+	got = leash_gate_settle(&gate);
+	return got < 0 ? got : leash_timing_away(&gate);
 }
 
 int leash_conn_ask_message(const void *msg, size_t len, const char *call, struct leash_lookup *ret)

@@ -7,6 +7,7 @@
 #include "shim/conn/session.h"
 #include "shim/core/env.h"
 #include "shim/core/sys.h"
+#include "shim/life/background.h"
 
 static _Atomic(struct leash_session *) session;
 static struct leash_session fallback;	/* untouched pages of .bss cost nothing */
@@ -60,8 +61,10 @@ struct leash_session *leash_session_get(void)
 	if (!atomic_compare_exchange_strong(&session, &expected, now)) {
 		if (now != &fallback)
 			LEASH_SYS(SYS_munmap, now, sizeof(struct leash_session));
+		leash_background_page(expected);
 		return expected;
 	}
+	leash_background_page(now);
 	atomic_fetch_add_explicit(&now->processes, 1, memory_order_relaxed);
 	return now;
 }

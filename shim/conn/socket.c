@@ -6,6 +6,7 @@
 
 #include "shim/conn/inner.h"
 #include "shim/conn/local.h"
+#include "shim/conn/timing.h"
 #include "shim/core/probe.h"
 #include "shim/core/sys.h"
 
@@ -75,7 +76,7 @@ int leash_conn_socket(int domain, int type, int protocol)
 			return ret;
 	}
 	fd = LEASH_REAL(socket, domain, type, protocol);
-	if (fd >= 0 && !leash_registry_foreign()) {
+	if (fd >= 0) {
 		leash_registry_detach((int)fd);
 		leash_fd_set((int)fd, kind == LEASH_SOCK_TCP
 					      ? LEASH_FD_INET | LEASH_FD_STREAM | LEASH_FD_JUDGE
@@ -100,7 +101,7 @@ int leash_conn_socketpair(int domain, int type, int protocol, int fds[2])
 			return (int)ret;
 	}
 	ret = LEASH_REAL(socketpair, domain, type, protocol, fds);
-	for (int i = 0; ret == 0 && i < 2 && !leash_registry_foreign(); i++) {
+	for (int i = 0; ret == 0 && i < 2; i++) {
 		leash_registry_detach(fds[i]);
 		leash_fd_set(fds[i], 0);
 	}
@@ -163,7 +164,7 @@ int leash_conn_accept(int fd, struct sockaddr *addr, socklen_t *len, int flags, 
 	struct leash_addr from, to;
 	uint16_t from_port, to_port = 0;
 
-	if (got < 0 || leash_registry_foreign())
+	if (got < 0)
 		return (int)got;
 	leash_registry_detach((int)got);
 	leash_fd_set((int)got, 0);
@@ -227,15 +228,33 @@ static int refused_option(int level, int name, const void *value, socklen_t len)
 					 : leash_policy_options(image));
 }
 
+/* What a program says of how long it wants to wait (policy 5), by the old and the new numbers */
+static bool is_limit(int level, int name)
+{
+	return level == SOL_SOCKET ? name == SO_RCVTIMEO || name == SO_SNDTIMEO ||
+					     name == 66 /* SO_RCVTIMEO_NEW */ || name == 67
+				   : level == IPPROTO_TCP && name == TCP_USER_TIMEOUT;
+}
+
 int leash_conn_setsockopt(int fd, int level, int name, const void *value, socklen_t len)
 {
-	if (leash_fd_get(fd) & LEASH_FD_INET) {
-		const int ret = refused_option(level, name, value, len);
+	long ret;
 
+	if (leash_fd_get(fd) & LEASH_FD_INET) {
+		ret = refused_option(level, name, value, len);
 		if (ret < 0)
-			return ret;
+			return (int)ret;
 	}
-	return (int)LEASH_REAL(setsockopt, fd, level, name, value, len);
+	ret = LEASH_REAL(setsockopt, fd, level, name, value, len);
+	if (ret == 0 && (leash_fd_get(fd) & LEASH_FD_INET) && is_limit(level, name)) {
+		struct leash_conn *conn = leash_registry_of(fd);
+
+		/* Asked for at the connect(); or now, if there was one. */
+		leash_fd_set(fd, leash_fd_get(fd) | LEASH_FD_TIMED);
+		if (conn && leash_registry_same(conn, fd))
+			leash_timing_options(conn, fd);
+	}
+	return (int)ret;
 }
 
 #define ZEROCOPY_RECEIVE 35	/* TCP_ZEROCOPY_RECEIVE: maps pages that no hook sees */
@@ -249,6 +268,19 @@ int leash_conn_getsockopt(int fd, int level, int name, void *value, socklen_t *l
 
 		if (state == LEASH_CONN_SNIFFING && level == IPPROTO_TCP && name == ZEROCOPY_RECEIVE)
 			return -ENOPROTOOPT;
+		if (level == SOL_SOCKET && name == SO_ERROR && conn &&
+		    (LEASH_CONN_ENDED(state) || conn->phase == LEASH_PHASE_CONNECT)) {
+			const long ret = LEASH_REAL(getsockopt, fd, level, name, value, len);
+
+			if (ret == 0 && *len == sizeof(int)) {
+				int error;
+
+				memcpy(&error, value, sizeof(error));
+				error = leash_timing_error(conn, fd, error);
+				memcpy(value, &error, sizeof(error));
+			}
+			return (int)ret;
+		}
 		if (state == LEASH_CONN_DENIED && level == SOL_SOCKET && name == SO_ERROR &&
 		    leash_registry_same(conn, fd)) {
 			const long ret = LEASH_REAL(getsockopt, fd, level, name, value, len);
@@ -279,7 +311,7 @@ int leash_conn_rresvport(int *port, int family)
 	const long fd = family ? LEASH_REAL(rresvport_af, port, (sa_family_t)family)
 			       : LEASH_REAL(rresvport, port);
 
-	if (fd >= 0 && !leash_registry_foreign()) {
+	if (fd >= 0) {
 		leash_registry_detach((int)fd);
 		leash_fd_set((int)fd, LEASH_FD_INET | LEASH_FD_STREAM | LEASH_FD_JUDGE);
 	}

@@ -21,6 +21,22 @@ struct leash_elf {
 
 uint32_t leash_elf_hash(const char *name);
 
+/* The same of a literal of at most 32 letters, as a constant: the sum of letter * 33^(letters behind it) */
+#define LEASH_ELF_POWER(n)                                                                         \
+	(((n) & 1 ? 33u : 1u) * ((n) & 2 ? 1089u : 1u) * ((n) & 4 ? 1185921u : 1u) *               \
+	 ((n) & 8 ? 1954312449u : 1u) * ((n) & 16 ? 2463752705u : 1u) * ((n) & 32 ? 288867329u : 1u))
+#define LEASH_ELF_LETTER(s, i)                                                                     \
+	((i) < sizeof(s) - 1 ? (uint8_t)(s)[(i) < sizeof(s) ? (i) : 0] *                           \
+				       LEASH_ELF_POWER(sizeof(s) - 2 - (i))                        \
+			     : 0u)
+#define LEASH_ELF_LETTERS(s, i)                                                                    \
+	(LEASH_ELF_LETTER(s, i) + LEASH_ELF_LETTER(s, i + 1) + LEASH_ELF_LETTER(s, i + 2) +        \
+	 LEASH_ELF_LETTER(s, i + 3) + LEASH_ELF_LETTER(s, i + 4) + LEASH_ELF_LETTER(s, i + 5) +    \
+	 LEASH_ELF_LETTER(s, i + 6) + LEASH_ELF_LETTER(s, i + 7))
+#define LEASH_ELF_HASH(s)                                                                          \
+	(uint32_t)(5381u * LEASH_ELF_POWER(sizeof(s) - 1) + LEASH_ELF_LETTERS(s, 0) +              \
+		   LEASH_ELF_LETTERS(s, 8) + LEASH_ELF_LETTERS(s, 16) + LEASH_ELF_LETTERS(s, 24))
+
 /** leash_elf_open() - Tables of a mapped object. Return: false if it has no DT_GNU_HASH */
 bool leash_elf_open(const struct link_map *map, struct leash_elf *ret);
 

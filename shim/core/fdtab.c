@@ -13,6 +13,14 @@
 _Atomic uint8_t leash_fd_flags[LEASH_FD_MAX];
 _Atomic uint16_t leash_fd_slot[LEASH_FD_MAX];
 
+void leash_fd_add(int fd, uint8_t flags)
+{
+	uint8_t none = 0;
+
+	if (flags && !atomic_compare_exchange_strong(&leash_fd_flags[fd], &none, flags | LEASH_FD_JUDGE))
+		atomic_fetch_or(&leash_fd_flags[fd], LEASH_FD_JUDGE);
+}
+
 static int sock_int(int fd, int name)
 {
 	int value = 0;
@@ -52,24 +60,58 @@ uint64_t leash_fd_cookie(int fd)
 	return cookie;
 }
 
-#define INHERITED_MAX 128	/* numbers looked at; inetd and socket activation use the lowest */
+#define CHUNK 128	/* numbers that one poll() looks at */
+
+static void take(int fd)
+{
+	const uint8_t flags = leash_fd_probe(fd);
+
+	if (flags)
+		leash_fd_set(fd, flags | LEASH_FD_JUDGE);
+}
+
+static void look_at(int first)
+{
+	struct pollfd fds[CHUNK];
+	const struct timespec now = {0};
+
+	for (int i = 0; i < CHUNK; i++)
+		fds[i] = (struct pollfd){.fd = first + i};
+	/* More than RLIMIT_NOFILE at once is EINVAL; numbers may lie above a limit that was lowered. */
+	if (LEASH_SYS(SYS_ppoll, fds, CHUNK, &now, NULL, 8) < 0) {
+		for (int i = 0; i < CHUNK; i++)
+			take(first + i);
+		return;
+	}
+	for (int i = 0; i < CHUNK; i++)
+		if (!(fds[i].revents & POLLNVAL))
+			take(first + i);
+}
+
+/*
+ * Does the kernel's table of descriptors reach up to @fd? It sizes the table of a forked child by
+ * its highest open one, and select() leaves out what lies beyond the table, where it says
+ * EBADF of a closed one within. So nobody walks through 65536 numbers at each start.
+ */
+static bool table_reaches(int fd)
+{
+	enum { WORD = 8 * sizeof(unsigned long) };
+	unsigned long set[LEASH_FD_MAX / WORD];
+	const struct timespec now = {0};
+
+	for (int i = 0; i <= fd / WORD; i++)
+		set[i] = 0;
+	set[fd / WORD] = 1ul << fd % WORD;
+	if (LEASH_SYS(SYS_pselect6, fd + 1, set, NULL, NULL, &now, NULL) == -EBADF)
+		return true;
+	return LEASH_SYS(SYS_fcntl, fd, F_GETFD) >= 0;
+}
 
 void leash_fd_inherited(void)
 {
-	struct pollfd fds[INHERITED_MAX];
-	const struct timespec now = {0};
-
-	for (int fd = 0; fd < INHERITED_MAX; fd++)
-		fds[fd] = (struct pollfd){.fd = fd};
-	if (LEASH_SYS(SYS_ppoll, fds, INHERITED_MAX, &now, NULL, 8) < 0)
-		return;
-	for (int fd = 0; fd < INHERITED_MAX; fd++) {
-		uint8_t flags;
-
-		if (fds[fd].revents & POLLNVAL)
-			continue;
-		flags = leash_fd_probe(fd);
-		if (flags)
-			leash_fd_set(fd, flags | LEASH_FD_JUDGE);
+	for (int first = 0; first < LEASH_FD_MAX; first += CHUNK) {
+		if (first > 0 && !table_reaches(first))
+			return;
+		look_at(first);
 	}
 }

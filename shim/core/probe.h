@@ -20,7 +20,8 @@
 
 static inline bool leash_probe_8(uintptr_t at)
 {
-	return LEASH_SYS(SYS_rt_sigprocmask, ~0, at, NULL, 8) != -EFAULT;
+	/* NULL would mean that there is no set to read. */
+	return at != 0 && LEASH_SYS(SYS_rt_sigprocmask, ~0, at, NULL, 8) != -EFAULT;
 }
 
 /* At most a page long. Eight bytes at each end, moved inwards where the range is shorter than that
@@ -34,11 +35,13 @@ static inline bool leash_probe(const void *at, size_t len)
 	return first / LEASH_PAGE_MIN == last / LEASH_PAGE_MIN || leash_probe_8(last & ~(uintptr_t)7);
 }
 
-/* Of any length: one look at each page */
+/* Of any length, none included: one look at each page */
 static inline bool leash_probe_range(const void *at, size_t len)
 {
 	const uintptr_t first = (uintptr_t)at, last = first + (len ? len - 1 : 0);
 
+	if (len == 0)
+		return true;
 	if (last < first)
 		return false;
 	for (uintptr_t page = first & ~(uintptr_t)7; page <= last;

@@ -71,13 +71,15 @@ static const char names[] =
 #undef HOOK
 #undef NEWER
 	;
-/* With the sizes of the names, because strlen() may be a sanitizer's (elf.c says why not). */
+/* With the sizes and hashes of the names: a start has no time to count letters. */
 static const struct {
+	uint32_t hash;
 	uint16_t offset, name_size;
 } offsets[] = {
-#define HOOK(family, ret, name, params, args) {offsetof(struct leash_real, name), sizeof(#name)},
+#define HOOK(family, ret, name, params, args)                                                      \
+	{LEASH_ELF_HASH(#name), offsetof(struct leash_real, name), sizeof(#name)},
 #define NEWER(family, ret, name, params, args)                                                     \
-	{offsetof(struct leash_real, name) | 1, sizeof(#name)},
+	{LEASH_ELF_HASH(#name), offsetof(struct leash_real, name) | 1, sizeof(#name)},
 #include "shim/hooks.def"
 #undef HOOK
 #undef NEWER
@@ -113,10 +115,8 @@ static size_t objects_behind(struct leash_elf elf[static SEARCHED_MAX])
 	return count;
 }
 
-static void *find(const struct leash_elf *elf, size_t count, const char *name)
+static void *find(const struct leash_elf *elf, size_t count, const char *name, uint32_t hash)
 {
-	const uint32_t hash = leash_elf_hash(name);
-
 	for (size_t i = 0; i < count; i++) {
 		void *address = leash_elf_find(&elf[i], name, hash);
 
@@ -138,7 +138,7 @@ int leash_real_bind(const char **ret_missing)
 	int ret = 0;
 
 	for (size_t i = 0; i < sizeof(offsets) / sizeof(*offsets); i++) {
-		address = find(elf, count, name);
+		address = find(elf, count, name, offsets[i].hash);
 		if (!address) {
 			memcpy(&address, &none, sizeof(address));
 			if (!(offsets[i].offset & 1) && ret == 0) {
@@ -150,7 +150,7 @@ int leash_real_bind(const char **ret_missing)
 		name += offsets[i].name_size;
 	}
 	for (size_t i = 0; i < sizeof(stubs) / sizeof(*stubs); i++) {
-		address = find(elf, count, stubs[i].name);
+		address = find(elf, count, stubs[i].name, leash_elf_hash(stubs[i].name));
 		if (!address) {
 			memcpy(&address, &none, sizeof(address));
 			if (ret == 0) {

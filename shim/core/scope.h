@@ -25,6 +25,7 @@
 
 #define leash_likely(x) __builtin_expect(!!(x), 1)
 #define leash_unlikely(x) __builtin_expect(!!(x), 0)
+#define LEASH_SLOW __attribute__((noinline))	/* apart, so that the short way needs no frame */
 #define LEASH_ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 
 #endif

@@ -47,6 +47,7 @@ struct leash_event {
 	const char *hint;
 	int64_t bytes_sent, bytes_received;	/* -1: absent */
 	const char *sni;		/* tls.sni */
+	const char *tls_version, *tls_issuer, *tls_not_after;	/* tls.version, .issuer, .notAfter */
 	const char *detail;		/* free text */
 };
 

@@ -12,7 +12,8 @@
 
 enum text {
 	TEXT_EXE, TEXT_API, TEXT_CALL, TEXT_HOST, TEXT_ADDRESS, TEXT_TRANSPORT, TEXT_REASON,
-	TEXT_ERR_MSG, TEXT_RULE, TEXT_HINT, TEXT_SNI, TEXT_DETAIL, TEXT_COUNT
+	TEXT_ERR_MSG, TEXT_RULE, TEXT_HINT, TEXT_SNI, TEXT_TLS_VERSION, TEXT_TLS_ISSUER,
+	TEXT_TLS_NOT_AFTER, TEXT_DETAIL, TEXT_COUNT
 };
 
 /* Sentences for people: cut first, down to FREE_MIN, before a name loses a letter. */
@@ -288,11 +289,14 @@ static void put_event(struct line *line, const struct leash_event *event)
 		put_number(line, "bytes_sent", event->bytes_sent);
 	if (event->bytes_received >= 0)
 		put_number(line, "bytes_received", event->bytes_received);
-	if (event->sni) {
+	if (event->sni || event->tls_version || event->tls_issuer || event->tls_not_after) {
 		put_key(line, "tls");
 		put(line, "{", 1);
 		line->open = false;
 		put_text(line, "sni", event->sni, TEXT_SNI);
+		put_text(line, "version", event->tls_version, TEXT_TLS_VERSION);
+		put_text(line, "issuer", event->tls_issuer, TEXT_TLS_ISSUER);
+		put_text(line, "notAfter", event->tls_not_after, TEXT_TLS_NOT_AFTER);
 		put(line, "}", 1);
 	}
 	put_text(line, "detail", event->detail, TEXT_DETAIL);
@@ -340,6 +344,9 @@ size_t leash_event_line(const struct leash_event *event, char buf[static LEASH_E
 		[TEXT_REASON] = length(event->reason), [TEXT_ERR_MSG] = length(event->err_msg),
 		[TEXT_RULE] = length(event->rule), [TEXT_HINT] = length(event->hint),
 		[TEXT_SNI] = length(event->sni), [TEXT_DETAIL] = length(event->detail),
+		[TEXT_TLS_VERSION] = length(event->tls_version),
+		[TEXT_TLS_ISSUER] = length(event->tls_issuer),
+		[TEXT_TLS_NOT_AFTER] = length(event->tls_not_after),
 	};
 	struct line line = {0};
 

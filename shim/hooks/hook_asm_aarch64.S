@@ -83,7 +83,8 @@ FUNCTION dlsym
 	mov	x16, x0
 	RESTORE
 	cbz	x16, 1f
-	mov	x0, x16
+	cmp	x16, #1				/* LEASH_DL_MISSING */
+	csel	x0, xzr, x16, eq
 	ret
 1:	LOAD	x16, leash_real_dlsym
 	br	x16
@@ -97,7 +98,8 @@ FUNCTION dlvsym
 	mov	x16, x0
 	RESTORE
 	cbz	x16, 1f
-	mov	x0, x16
+	cmp	x16, #1
+	csel	x0, xzr, x16, eq
 	ret
 1:	LOAD	x16, leash_real_dlvsym
 	br	x16

@@ -71,8 +71,11 @@ FUNCTION dlsym
 	POP	rdi
 	POP	rsi
 	POP	rdx
-	testq	%rax, %rax
-	jz	1f
+	cmpq	$1, %rax			/* LEASH_DL_MISSING */
+	jb	1f
+	je	2f
+	ret
+2:	xorl	%eax, %eax
 	ret
 1:	jmp	*leash_real_dlsym(%rip)
 END dlsym
@@ -87,8 +90,11 @@ FUNCTION dlvsym
 	POP	rdi
 	POP	rsi
 	POP	rdx
-	testq	%rax, %rax
-	jz	1f
+	cmpq	$1, %rax
+	jb	1f
+	je	2f
+	ret
+2:	xorl	%eax, %eax
 	ret
 1:	jmp	*leash_real_dlvsym(%rip)
 END dlvsym

@@ -27,6 +27,7 @@
 #include "shim/core/elf.h"
 #include "shim/core/init.h"
 #include "shim/core/real.h"
+#include "shim/core/scope.h"
 #include "shim/hooks/hook_dl.h"
 
 #undef p_type		/* <resolv.h> makes it one of its own; here it is ELF's */
@@ -298,6 +299,70 @@ static void *ask_next(const char *name, const char *version, const void *address
 	return hook_for(look_up(RTLD_NEXT, name, version), name, version);
 }
 
+/*
+ * Names of TLS libraries (tls/tls.def). Our exports stand in every process, so here a name is
+ * answered only where some real library has it: programs ask in order to learn what there is. Which
+ * library the hook then calls, it finds out by itself.
+ */
+static void *tls_hook(const char *name)
+{
+	static const char *const starts[] = {"SSL_",  "X509_verify_cert", "TLSv1_",
+					     "SSLv3_", "OSSL_QUIC_",	    "gnutls_"};
+
+	for (size_t i = 0; i < LEASH_ARRAY_SIZE(starts); i++) {
+		const char *a = starts[i], *b = name;
+
+		while (*a && *a == *b)
+			a++, b++;
+		if (!*a)
+			return leash_real_hook_named(name);
+	}
+	return NULL;
+}
+
+/* Would the caller's own scope have it? */
+static bool scope_has(const void *caller, const char *name, const char *version)
+{
+	void *map = NULL, *handle, *found;
+	Dl_info info;
+
+	if (!dladdr1(caller, &info, &map, RTLD_DL_LINKMAP) || !map)
+		return false;
+	handle = leash_real_dlopen(((struct link_map *)map)->l_name[0] ?
+					   ((struct link_map *)map)->l_name : NULL,
+				   RTLD_NOLOAD | RTLD_LAZY);
+	if (!handle)
+		return false;
+	found = look_up(handle, name, version);
+	dlclose(handle);
+	return found && !leash_elf_own(found);
+}
+
+static void *ask_tls(void *hook, void *handle, const char *name, const char *version,
+		     const void *caller)
+{
+	void *found;
+
+	if (handle == RTLD_DEFAULT || handle == RTLD_NEXT) {
+		struct holder holder = holder_of(caller);
+		const struct link_map *map = initial_of(&holder);
+
+		/* An interposer asks for what it stands in front of. */
+		if (handle == RTLD_NEXT && map && find_in(map, name))
+			return NULL;
+		if (!leash_elf_own(caller) && scope_has(caller, name, version))
+			return hook;
+	} else {
+		found = look_up(handle, name, version);
+		if (found && !leash_elf_own(found))
+			return hook;
+		if (!found)
+			return LEASH_DL_MISSING;
+	}
+	/* Behind us in the global scope */
+	return look_up(RTLD_NEXT, name, version) ? hook : LEASH_DL_MISSING;
+}
+
 void *leash_dl_ask(void *handle, const char *name, const char *version, const void *caller)
 {
 	struct holder holder;
@@ -307,6 +372,9 @@ void *leash_dl_ask(void *handle, const char *name, const char *version, const vo
 		leash_init();
 	if (!name)
 		return NULL;
+	hook = tls_hook(name);
+	if (hook)
+		return ask_tls(hook, handle, name, version, caller);
 	if (handle == RTLD_DEFAULT)
 		return ask_default(name, version);
 	if (handle == RTLD_NEXT)

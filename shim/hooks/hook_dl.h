@@ -18,8 +18,10 @@
  * @caller:	Return address of the call
  *
  * Return: the answer, or NULL: ask the real function (also where that will fail, so that
- *	   dlerror() is the real one's)
+ *	   dlerror() is the real one's), or LEASH_DL_MISSING: the answer is NULL, and dlerror()
+ *	   says so already
  */
+#define LEASH_DL_MISSING ((void *)1)
 void *leash_dl_ask(void *handle, const char *name, const char *version, const void *caller);
 
 /** leash_dl_ask_version() - The same for dlvsym(), where no version is the caller's fault */

@@ -9,12 +9,19 @@
 #include "shim/core/real.h"
 #include "shim/core/scope.h"
 
-LEASH_EXPORT int close(int fd)
+static LEASH_SLOW int ask_close(int fd)
 {
-	if (leash_likely(!leash_fd_get(fd)))
+	if (leash_unlikely((unsigned int)fd >= LEASH_FD_MAX) && !leash_fd_get(fd))
 		return leash_real.close(fd);
 	LEASH_SCOPE(scope);
 	return LEASH_LEAVE(scope, int, leash_conn_close(fd));
+}
+
+LEASH_EXPORT int close(int fd)
+{
+	if (leash_fd_clear(fd))
+		return leash_real.close(fd);
+	return ask_close(fd);
 }
 
 LEASH_EXPORT int dup(int fd)

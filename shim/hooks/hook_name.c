@@ -33,7 +33,29 @@ static void search_back(res_state state, unsigned long options)
 	state->options |= options & (RES_DEFNAMES | RES_DNSRCH);
 }
 
+/* The end of a look-up that was begun: did it take too long, or was it interrupted? Keeps errno */
+static int look_up_end(struct leash_lookup *lookup)
+{
+	const int now = errno;
+	const int ended = leash_conn_lookup_end(lookup);
+
+	errno = now;
+	return ended;
+}
+
 /* ---------------------------------------------------------------------- getaddrinfo */
+
+/* What is refused is EAI_FAIL; what the clock or the background ended has an errno, and a code that says
+ * so: programs repeat EAI_AGAIN. */
+static int addrinfo_refused(int ret)
+{
+	if (ret == -EINVAL)
+		return EAI_NONAME;
+	if (ret != -ECONNABORTED && ret != -ETIMEDOUT && ret != -ENOBUFS)
+		return EAI_FAIL;
+	errno = -ret;
+	return EAI_SYSTEM;
+}
 
 LEASH_EXPORT int getaddrinfo(const char *restrict node, const char *restrict service,
 			     const struct addrinfo *restrict hints,
@@ -42,17 +64,26 @@ LEASH_EXPORT int getaddrinfo(const char *restrict node, const char *restrict ser
 	const int saved = errno;
 	struct leash_lookup lookup;
 	unsigned long options;
-	int ret = leash_conn_ask_name(node, "getaddrinfo", &lookup);
+	int ended, ret = leash_conn_ask_name(node, "getaddrinfo", &lookup);
 
 	errno = saved;
+	if (ret == 0)
+		ret = leash_conn_lookup_begin(&lookup, __builtin_frame_address(0));
+	errno = saved;
 	if (ret < 0)
-		return ret == -EINVAL ? EAI_NONAME : EAI_FAIL;
+		return addrinfo_refused(ret);
 	if (!lookup.is_name)
 		return leash_real.getaddrinfo(node, service, hints, result);
 	options = search_off(&_res);
 	errno = saved;
 	ret = leash_real.getaddrinfo(lookup.name, service, hints, result);
 	search_back(&_res, options);
+	ended = look_up_end(&lookup);
+	if (ended < 0) {
+		if (ret == 0)
+			freeaddrinfo(*result);
+		return addrinfo_refused(ended);
+	}
 	if (ret == 0) {
 		const int now = errno;
 
@@ -62,52 +93,27 @@ LEASH_EXPORT int getaddrinfo(const char *restrict node, const char *restrict ser
 	return ret;
 }
 
+/*
+ * libc would look up in threads of its own, whose search list is out of reach: with LOCALDOMAIN or a
+ * suffix of resolv.conf "a.example" is then asked for, and answered, as "a.example.corp". So it is done
+ * here, before the call returns; gai_error() and gai_suspend() find requests that are answered.
+ */
 LEASH_EXPORT int getaddrinfo_a(int mode, struct gaicb *list[restrict], int count,
 			       struct sigevent *restrict event)
 {
-	const int saved = errno;
-	struct leash_lookup lookup;
-
-	/* The look-ups run in a thread inside libc: every name is judged before any is asked for. */
+	if (mode != GAI_WAIT && mode != GAI_NOWAIT)
+		return leash_real.getaddrinfo_a(mode, list, count, event);	/* EINVAL */
 	for (int i = 0; i < count; i++) {
-		if (list[i] && leash_conn_ask_name(list[i]->ar_name, "getaddrinfo_a", &lookup) < 0) {
-			errno = saved;
-			return EAI_FAIL;
-		}
+		struct gaicb *request = list[i];
+
+		if (!request)
+			continue;
+		request->ar_result = NULL;
+		request->__return = getaddrinfo(request->ar_name, request->ar_service,
+						request->ar_request, &request->ar_result);
 	}
-	errno = saved;
-	return leash_real.getaddrinfo_a(mode, list, count, event);
-}
-
-static void harvest(struct gaicb *request)
-{
-	const int saved = errno;
-	struct leash_lookup lookup;
-
-	if (leash_real.gai_error(request) == 0 && request->ar_result &&
-	    leash_conn_ask_name(request->ar_name, "getaddrinfo_a", &lookup) == 0)
-		leash_conn_learn_list(&lookup, request->ar_result);
-	errno = saved;
-}
-
-LEASH_EXPORT int gai_error(struct gaicb *request)
-{
-	const int ret = leash_real.gai_error(request);
-
-	if (ret == 0)
-		harvest(request);
-	return ret;
-}
-
-LEASH_EXPORT int gai_suspend(const struct gaicb *const list[], int count,
-			     const struct timespec *timeout)
-{
-	const int ret = leash_real.gai_suspend(list, count, timeout);
-
-	for (int i = 0; i < count; i++)
-		if (list[i])
-			harvest((struct gaicb *)list[i]);
-	return ret;
+	/* Nothing left to look up: what remains of it is the caller's notification. */
+	return mode == GAI_NOWAIT ? leash_real.getaddrinfo_a(mode, list, 0, event) : 0;
 }
 
 /* ------------------------------------------------------------------------ gethostby* */
@@ -118,6 +124,10 @@ static bool host_refused(int ret, int *restrict error)
 	if (ret >= 0)
 		return false;
 	*error = ret == -EINVAL ? HOST_NOT_FOUND : NO_RECOVERY;
+	if (ret == -ECONNABORTED || ret == -ETIMEDOUT || ret == -ENOBUFS) {
+		*error = NETDB_INTERNAL;	/* "see errno" */
+		errno = -ret;
+	}
 	return true;
 }
 
@@ -127,17 +137,20 @@ LEASH_EXPORT struct hostent *gethostbyname2(const char *name, int family)
 	struct leash_lookup lookup;
 	struct hostent *host;
 	unsigned long options;
-	const bool refused = host_refused(leash_conn_ask_name(name, "gethostbyname2", &lookup),
-					  &h_errno);
+	int ret = leash_conn_ask_name(name, "gethostbyname2", &lookup);
 
+	if (ret == 0)
+		ret = leash_conn_lookup_begin(&lookup, __builtin_frame_address(0));
 	errno = saved;
-	if (refused)
+	if (host_refused(ret, &h_errno))
 		return NULL;
 	if (!lookup.is_name)
 		return leash_real.gethostbyname2(name, family);
 	options = search_off(&_res);
 	host = leash_real.gethostbyname2(lookup.name, family);
 	search_back(&_res, options);
+	if (host_refused(look_up_end(&lookup), &h_errno))
+		return NULL;
 	if (host)
 		leash_conn_learn_host(&lookup, host);
 	return host;
@@ -149,27 +162,33 @@ LEASH_EXPORT struct hostent *gethostbyname(const char *name)
 	struct leash_lookup lookup;
 	struct hostent *host;
 	unsigned long options;
-	const bool refused = host_refused(leash_conn_ask_name(name, "gethostbyname", &lookup),
-					  &h_errno);
+	int ret = leash_conn_ask_name(name, "gethostbyname", &lookup);
 
+	if (ret == 0)
+		ret = leash_conn_lookup_begin(&lookup, __builtin_frame_address(0));
 	errno = saved;
-	if (refused)
+	if (host_refused(ret, &h_errno))
 		return NULL;
 	if (!lookup.is_name)
 		return leash_real.gethostbyname(name);
 	options = search_off(&_res);
 	host = leash_real.gethostbyname(lookup.name);
 	search_back(&_res, options);
+	if (host_refused(look_up_end(&lookup), &h_errno))
+		return NULL;
 	if (host)
 		leash_conn_learn_host(&lookup, host);
 	return host;
 }
 
 /* What the reentrant forms return for an answer that is no answer */
-static int refused_r(struct hostent **restrict result)
+static int refused_r(struct hostent **restrict result, int ret)
 {
 	*result = NULL;
-	return EACCES;
+	if (ret == -EINVAL)
+		ret = -EACCES;
+	errno = -ret;
+	return -ret;
 }
 
 LEASH_EXPORT int gethostbyname2_r(const char *restrict name, int family,
@@ -179,18 +198,22 @@ LEASH_EXPORT int gethostbyname2_r(const char *restrict name, int family,
 	const int saved = errno;
 	struct leash_lookup lookup;
 	unsigned long options;
-	int ret;
+	int ret, ended;
 
-	if (host_refused(leash_conn_ask_name(name, "gethostbyname2_r", &lookup), error)) {
-		errno = EACCES;
-		return refused_r(result);
-	}
+	ret = leash_conn_ask_name(name, "gethostbyname2_r", &lookup);
+	if (ret == 0)
+		ret = leash_conn_lookup_begin(&lookup, __builtin_frame_address(0));
 	errno = saved;
+	if (host_refused(ret, error))
+		return refused_r(result, ret);
 	if (!lookup.is_name)
 		return leash_real.gethostbyname2_r(name, family, buf, mem, size, result, error);
 	options = search_off(&_res);
 	ret = leash_real.gethostbyname2_r(lookup.name, family, buf, mem, size, result, error);
 	search_back(&_res, options);
+	ended = look_up_end(&lookup);
+	if (host_refused(ended, error))
+		return refused_r(result, ended);
 	if (ret == 0 && *result)
 		leash_conn_learn_host(&lookup, *result);
 	return ret;
@@ -203,18 +226,22 @@ LEASH_EXPORT int gethostbyname_r(const char *restrict name, struct hostent *rest
 	const int saved = errno;
 	struct leash_lookup lookup;
 	unsigned long options;
-	int ret;
+	int ret, ended;
 
-	if (host_refused(leash_conn_ask_name(name, "gethostbyname_r", &lookup), error)) {
-		errno = EACCES;
-		return refused_r(result);
-	}
+	ret = leash_conn_ask_name(name, "gethostbyname_r", &lookup);
+	if (ret == 0)
+		ret = leash_conn_lookup_begin(&lookup, __builtin_frame_address(0));
 	errno = saved;
+	if (host_refused(ret, error))
+		return refused_r(result, ret);
 	if (!lookup.is_name)
 		return leash_real.gethostbyname_r(name, buf, mem, size, result, error);
 	options = search_off(&_res);
 	ret = leash_real.gethostbyname_r(lookup.name, buf, mem, size, result, error);
 	search_back(&_res, options);
+	ended = look_up_end(&lookup);
+	if (host_refused(ended, error))
+		return refused_r(result, ended);
 	if (ret == 0 && *result)
 		leash_conn_learn_host(&lookup, *result);
 	return ret;
@@ -329,7 +356,7 @@ LEASH_EXPORT int getnetbyaddr_r(uint32_t net, int family, struct netent *restric
 static int res_refused(int ret)
 {
 	h_errno = ret == -EINVAL ? HOST_NOT_FOUND : NO_RECOVERY;
-	errno = EACCES;
+	errno = ret == -EINVAL ? EACCES : -ret;
 	return -1;
 }
 
@@ -357,15 +384,17 @@ LEASH_EXPORT int leash_res_nquery(res_state state, const char *name, int class, 
 				  unsigned char *answer, int len)
 {
 	struct leash_lookup lookup;
-	int ret = ask_type(name, class, type, "res_nquery", &lookup);
+	int len_got, ret = ask_type(name, class, type, "res_nquery", &lookup);
 
 	if (ret == 0 && !leash_conn_state_servers(state))
 		ret = leash_conn_refuse_servers("res_nquery");
+	if (ret == 0)
+		ret = leash_conn_lookup_begin(&lookup, __builtin_frame_address(0));
 	if (ret < 0)
 		return res_refused(ret);
-	return res_learn(&lookup,
-			 leash_real.__res_nquery(state, lookup.name, class, type, answer, len),
-			 answer, len);
+	len_got = leash_real.__res_nquery(state, lookup.name, class, type, answer, len);
+	ret = look_up_end(&lookup);
+	return ret < 0 ? res_refused(ret) : res_learn(&lookup, len_got, answer, len);
 }
 
 LEASH_EXPORT int leash_res_nsearch(res_state state, const char *name, int class, int type,
@@ -374,17 +403,20 @@ LEASH_EXPORT int leash_res_nsearch(res_state state, const char *name, int class,
 				   unsigned char *answer, int len)
 {
 	struct leash_lookup lookup;
-	int ret = ask_type(name, class, type, "res_nsearch", &lookup);
+	int len_got, ret = ask_type(name, class, type, "res_nsearch", &lookup);
 	unsigned long options;
 
 	if (ret == 0 && !leash_conn_state_servers(state))
 		ret = leash_conn_refuse_servers("res_nsearch");
+	if (ret == 0)
+		ret = leash_conn_lookup_begin(&lookup, __builtin_frame_address(0));
 	if (ret < 0)
 		return res_refused(ret);
 	options = search_off(state);
-	ret = leash_real.__res_nsearch(state, lookup.name, class, type, answer, len);
+	len_got = leash_real.__res_nsearch(state, lookup.name, class, type, answer, len);
 	search_back(state, options);
-	return res_learn(&lookup, ret, answer, len);
+	ret = look_up_end(&lookup);
+	return ret < 0 ? res_refused(ret) : res_learn(&lookup, len_got, answer, len);
 }
 
 LEASH_EXPORT int leash_res_nquerydomain(res_state state, const char *name, const char *domain,
@@ -414,15 +446,19 @@ LEASH_EXPORT int leash_res_nsend(res_state state, const unsigned char *msg, int 
 				 unsigned char *answer, int len)
 {
 	struct leash_lookup lookup;
+	int len_got;
 	int ret = msg_len < 0 ? -EINVAL
 			      : leash_conn_ask_message(msg, (size_t)msg_len, "res_nsend", &lookup);
 
 	if (ret == 0 && !leash_conn_state_servers(state))
 		ret = leash_conn_refuse_servers("res_nsend");
+	if (ret == 0)
+		ret = leash_conn_lookup_begin(&lookup, __builtin_frame_address(0));
 	if (ret < 0)
 		return res_refused(ret);
-	return res_learn(&lookup, leash_real.__res_nsend(state, msg, msg_len, answer, len), answer,
-			 len);
+	len_got = leash_real.__res_nsend(state, msg, msg_len, answer, len);
+	ret = look_up_end(&lookup);
+	return ret < 0 ? res_refused(ret) : res_learn(&lookup, len_got, answer, len);
 }
 
 /* The forms without a state use this thread's. */

@@ -10,21 +10,36 @@
 #include "shim/core/real.h"
 #include "shim/core/scope.h"
 
-LEASH_EXPORT ssize_t recv(int fd, void *buf, size_t len, int flags)
+static LEASH_SLOW ssize_t ask_recv(int fd, void *buf, size_t len, int flags)
 {
-	if (leash_likely(!leash_fd_get(fd)))
+	if (leash_unlikely((unsigned int)fd >= LEASH_FD_MAX) && !leash_fd_get(fd))
 		return leash_real.recv(fd, buf, len, flags);
 	LEASH_SCOPE(scope);
 	return LEASH_LEAVE(scope, ssize_t, leash_conn_recv(fd, buf, len, flags));
 }
 
-LEASH_EXPORT ssize_t recvfrom(int fd, void *restrict buf, size_t len, int flags,
-			      struct sockaddr *restrict addr, socklen_t *restrict addr_len)
+LEASH_EXPORT ssize_t recv(int fd, void *buf, size_t len, int flags)
 {
-	if (leash_likely(!leash_fd_get(fd)))
+	if (leash_fd_clear(fd))
+		return leash_real.recv(fd, buf, len, flags);
+	return ask_recv(fd, buf, len, flags);
+}
+
+static LEASH_SLOW ssize_t ask_recvfrom(int fd, void *buf, size_t len, int flags,
+			      struct sockaddr *addr, socklen_t *addr_len)
+{
+	if (leash_unlikely((unsigned int)fd >= LEASH_FD_MAX) && !leash_fd_get(fd))
 		return leash_real.recvfrom(fd, buf, len, flags, addr, addr_len);
 	LEASH_SCOPE(scope);
 	return LEASH_LEAVE(scope, ssize_t, leash_conn_recvfrom(fd, buf, len, flags, addr, addr_len));
+}
+
+LEASH_EXPORT ssize_t recvfrom(int fd, void *restrict buf, size_t len, int flags,
+			      struct sockaddr *restrict addr, socklen_t *restrict addr_len)
+{
+	if (leash_fd_clear(fd))
+		return leash_real.recvfrom(fd, buf, len, flags, addr, addr_len);
+	return ask_recvfrom(fd, buf, len, flags, addr, addr_len);
 }
 
 /* Descriptors arrive on AF_UNIX sockets, whose flag byte is 0: always through the engine. */
@@ -43,20 +58,34 @@ LEASH_EXPORT int recvmmsg(int fd, struct mmsghdr *vec, unsigned int count, int f
 	return LEASH_LEAVE(scope, int, leash_conn_recvmmsg(fd, vec, count, flags, timeout));
 }
 
-LEASH_EXPORT ssize_t read(int fd, void *buf, size_t len)
+static LEASH_SLOW ssize_t ask_read(int fd, void *buf, size_t len)
 {
-	if (leash_likely(!leash_fd_get(fd)))
+	if (leash_unlikely((unsigned int)fd >= LEASH_FD_MAX) && !leash_fd_get(fd))
 		return leash_real.read(fd, buf, len);
 	LEASH_SCOPE(scope);
 	return LEASH_LEAVE(scope, ssize_t, leash_conn_read(fd, buf, len));
 }
 
-LEASH_EXPORT ssize_t readv(int fd, const struct iovec *iov, int count)
+LEASH_EXPORT ssize_t read(int fd, void *buf, size_t len)
 {
-	if (leash_likely(!leash_fd_get(fd)))
+	if (leash_fd_clear(fd))
+		return leash_real.read(fd, buf, len);
+	return ask_read(fd, buf, len);
+}
+
+static LEASH_SLOW ssize_t ask_readv(int fd, const struct iovec *iov, int count)
+{
+	if (leash_unlikely((unsigned int)fd >= LEASH_FD_MAX) && !leash_fd_get(fd))
 		return leash_real.readv(fd, iov, count);
 	LEASH_SCOPE(scope);
 	return LEASH_LEAVE(scope, ssize_t, leash_conn_readv(fd, iov, count));
+}
+
+LEASH_EXPORT ssize_t readv(int fd, const struct iovec *iov, int count)
+{
+	if (leash_fd_clear(fd))
+		return leash_real.readv(fd, iov, count);
+	return ask_readv(fd, iov, count);
 }
 
 LEASH_EXPORT ssize_t preadv2(int fd, const struct iovec *iov, int count, off_t offset, int flags)

@@ -12,29 +12,51 @@
 #include "shim/core/real.h"
 #include "shim/core/scope.h"
 
-LEASH_EXPORT ssize_t send(int fd, const void *buf, size_t len, int flags)
+static LEASH_SLOW ssize_t ask_send(int fd, const void *buf, size_t len, int flags)
 {
-	if (leash_likely(!leash_fd_get(fd)))
+	if (leash_unlikely((unsigned int)fd >= LEASH_FD_MAX) && !leash_fd_get(fd))
 		return leash_real.send(fd, buf, len, flags);
 	LEASH_SCOPE(scope);
 	return LEASH_LEAVE(scope, ssize_t, leash_conn_send(fd, buf, len, flags));
 }
 
-LEASH_EXPORT ssize_t sendto(int fd, const void *buf, size_t len, int flags,
+LEASH_EXPORT ssize_t send(int fd, const void *buf, size_t len, int flags)
+{
+	if (leash_fd_clear(fd))
+		return leash_real.send(fd, buf, len, flags);
+	return ask_send(fd, buf, len, flags);
+}
+
+static LEASH_SLOW ssize_t ask_sendto(int fd, const void *buf, size_t len, int flags,
 			    const struct sockaddr *addr, socklen_t addr_len)
 {
-	if (leash_likely(!leash_fd_get(fd)))
+	if (leash_unlikely((unsigned int)fd >= LEASH_FD_MAX) && !leash_fd_get(fd))
 		return leash_real.sendto(fd, buf, len, flags, addr, addr_len);
 	LEASH_SCOPE(scope);
 	return LEASH_LEAVE(scope, ssize_t, leash_conn_sendto(fd, buf, len, flags, addr, addr_len));
 }
 
-LEASH_EXPORT ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
+LEASH_EXPORT ssize_t sendto(int fd, const void *buf, size_t len, int flags,
+			    const struct sockaddr *addr, socklen_t addr_len)
 {
-	if (leash_likely(!leash_fd_get(fd)))
+	if (leash_fd_clear(fd))
+		return leash_real.sendto(fd, buf, len, flags, addr, addr_len);
+	return ask_sendto(fd, buf, len, flags, addr, addr_len);
+}
+
+static LEASH_SLOW ssize_t ask_sendmsg(int fd, const struct msghdr *msg, int flags)
+{
+	if (leash_unlikely((unsigned int)fd >= LEASH_FD_MAX) && !leash_fd_get(fd))
 		return leash_real.sendmsg(fd, msg, flags);
 	LEASH_SCOPE(scope);
 	return LEASH_LEAVE(scope, ssize_t, leash_conn_sendmsg(fd, msg, flags));
+}
+
+LEASH_EXPORT ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
+{
+	if (leash_fd_clear(fd))
+		return leash_real.sendmsg(fd, msg, flags);
+	return ask_sendmsg(fd, msg, flags);
 }
 
 LEASH_EXPORT int sendmmsg(int fd, struct mmsghdr *vec, unsigned int count, int flags)
@@ -45,20 +67,34 @@ LEASH_EXPORT int sendmmsg(int fd, struct mmsghdr *vec, unsigned int count, int f
 	return LEASH_LEAVE(scope, int, leash_conn_sendmmsg(fd, vec, count, flags));
 }
 
-LEASH_EXPORT ssize_t write(int fd, const void *buf, size_t len)
+static LEASH_SLOW ssize_t ask_write(int fd, const void *buf, size_t len)
 {
-	if (leash_likely(!leash_fd_get(fd)))
+	if (leash_unlikely((unsigned int)fd >= LEASH_FD_MAX) && !leash_fd_get(fd))
 		return leash_real.write(fd, buf, len);
 	LEASH_SCOPE(scope);
 	return LEASH_LEAVE(scope, ssize_t, leash_conn_write(fd, buf, len));
 }
 
-LEASH_EXPORT ssize_t writev(int fd, const struct iovec *iov, int count)
+LEASH_EXPORT ssize_t write(int fd, const void *buf, size_t len)
 {
-	if (leash_likely(!leash_fd_get(fd)))
+	if (leash_fd_clear(fd))
+		return leash_real.write(fd, buf, len);
+	return ask_write(fd, buf, len);
+}
+
+static LEASH_SLOW ssize_t ask_writev(int fd, const struct iovec *iov, int count)
+{
+	if (leash_unlikely((unsigned int)fd >= LEASH_FD_MAX) && !leash_fd_get(fd))
 		return leash_real.writev(fd, iov, count);
 	LEASH_SCOPE(scope);
 	return LEASH_LEAVE(scope, ssize_t, leash_conn_writev(fd, iov, count));
+}
+
+LEASH_EXPORT ssize_t writev(int fd, const struct iovec *iov, int count)
+{
+	if (leash_fd_clear(fd))
+		return leash_real.writev(fd, iov, count);
+	return ask_writev(fd, iov, count);
 }
 
 LEASH_EXPORT ssize_t pwritev2(int fd, const struct iovec *iov, int count, off_t offset, int flags)

@@ -11,6 +11,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/aio_abi.h>
 #include <pthread.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -21,6 +22,7 @@
 #include "shim/conn/conn.h"
 #include "shim/core/fdtab.h"
 #include "shim/core/init.h"
+#include "shim/core/probe.h"
 #include "shim/core/real.h"
 #include "shim/core/scope.h"
 #include "shim/hooks/hook_dl.h"
@@ -51,7 +53,8 @@
 	X(word, SYS_sendto) X(word, SYS_sendmsg) X(word, SYS_sendmmsg) X(word, SYS_write)          \
 	X(word, SYS_writev) X(word, SYS_pwritev2) X(word, SYS_sendfile) X(word, SYS_splice)        \
 	X(word, SYS_recvfrom) X(word, SYS_recvmsg) X(word, SYS_recvmmsg) X(word, SYS_read)         \
-	X(word, SYS_readv) X(word, SYS_preadv2) X(word, SYS_pidfd_getfd)                           \
+	X(word, SYS_readv) X(word, SYS_preadv2) X(word, SYS_pidfd_getfd) X(word, SYS_io_submit)    \
+	X(word, SYS_rt_sigaction)                                                                  \
 	X(word, SYS_close) X(word, SYS_dup) DUP2(X, word) X(word, SYS_dup3) X(word, SYS_fcntl)     \
 	X(word, SYS_close_range) X(word, SYS_execve) X(word, SYS_execveat)                         \
 	X(word, SYS_io_uring_setup) X(word, SYS_io_uring_enter) X(word, SYS_io_uring_register)
@@ -82,11 +85,32 @@ static bool is_plain(int nr, long a, long b, long c)
 		return leash_fd_get((int)a) == 0;
 	case SYS_splice:
 		return leash_fd_get((int)a) == 0 && leash_fd_get((int)c) == 0;
+	case SYS_io_submit:
+		return false;
+	case SYS_rt_sigaction:
+		return !leash_conn_signal_ours((int)a);
 	case SYS_fcntl:
 		/* Only numbers are of interest; libc's F_GETOWN is not the kernel's. */
 		return (int)b != F_DUPFD && (int)b != F_DUPFD_CLOEXEC;
 	}
 	return false;
+}
+
+/* The kernel's own asynchronous reads and writes work on sockets, and no hook sees the bytes: as
+ * aio_write(). */
+static long submit(long context, long count, struct iocb *const *list)
+{
+	for (long i = 0; i < count && leash_probe(&list[i], sizeof(*list)) &&
+			 leash_probe(list[i], sizeof(**list));
+	     i++) {
+		const int fd = (int)list[i]->aio_fildes;
+		const int ret = leash_fd_get(fd) & LEASH_FD_JUDGE ? leash_conn_unseen(fd, "io_submit") : 0;
+
+		if (ret < 0)
+			return i ? leash_neg_errno(leash_real_syscall(SYS_io_submit, context, i, list))
+				 : ret;
+	}
+	return leash_neg_errno(leash_real_syscall(SYS_io_submit, context, count, list));
 }
 
 /* The kernel takes what it calls int from the lower half of the register, and so do these. */
@@ -149,8 +173,13 @@ static long judge(int nr, long a, long b, long c, long d, long e, long f)
 		return leash_conn_readv(fd, (const struct iovec *)b, (int)c);
 	case SYS_preadv2:
 		return leash_conn_preadv2(fd, (const struct iovec *)b, (int)c, (off_t)d, (int)f);
+	case SYS_io_submit:
+		return submit(a, b, (struct iocb *const *)c);
 	case SYS_pidfd_getfd:
 		return leash_conn_pidfd_getfd(fd, (int)b, (unsigned int)c);
+
+	case SYS_rt_sigaction:
+		return leash_conn_rt_sigaction((int)a, (const void *)b, (void *)c, (size_t)d);
 
 	case SYS_close:
 		return leash_conn_close(fd);

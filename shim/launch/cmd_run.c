@@ -11,7 +11,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <sys/mman.h>
+#include <time.h>
+
 #include "shim/abi.h"
+#include "shim/launch/control.h"
 #include "shim/launch/session.h"
 #include "shim/launch/spawn.h"
 
@@ -23,6 +27,9 @@ enum {
 	OPTION_EVENTS,
 	OPTION_FAIL,
 	OPTION_NO_SUMMARY,
+	OPTION_BACKGROUND,
+	OPTION_FOREGROUND,
+	OPTION_SCENARIO,
 	OPTION_QUIET
 };
 
@@ -35,6 +42,9 @@ static const struct option options[] = {
 	{"events", required_argument, NULL, OPTION_EVENTS},
 	{"fail-on-violation", no_argument, NULL, OPTION_FAIL},
 	{"no-summary", no_argument, NULL, OPTION_NO_SUMMARY},
+	{"background-after", required_argument, NULL, OPTION_BACKGROUND},
+	{"foreground-after", required_argument, NULL, OPTION_FOREGROUND},
+	{"scenario", required_argument, NULL, OPTION_SCENARIO},
 	{"quiet", no_argument, NULL, OPTION_QUIET},
 	LEASH_OPTIONS_COMMON,
 };
@@ -43,7 +53,74 @@ struct wish {
 	struct leash_compile_options compile;
 	const char *events;
 	bool fail_on_violation, summary, quiet;
+	const char *scenario_file;
+	int64_t background_ms, foreground_ms; /* -1: not asked for */
+	struct leash_scenario scenario;
 };
+
+static int read_scenario(const struct leash_command *self, struct wish *wish)
+{
+	bool first_away = wish->foreground_ms < 0 || (wish->background_ms >= 0 &&
+						      wish->background_ms <= wish->foreground_ms);
+	int error = 0;
+
+	if (wish->scenario_file) {
+		if (wish->background_ms >= 0 || wish->foreground_ms >= 0)
+			return leash_usage(self, "run: --scenario says it all; it does not go with "
+						 "--background-after and --foreground-after");
+		return leash_scenario_read(&wish->scenario, wish->scenario_file);
+	}
+	for (int i = 0; i < 2 && error == 0; i++) {
+		bool away = (i == 0) == first_away;
+		int64_t at_ms = away ? wish->background_ms : wish->foreground_ms;
+
+		if (at_ms >= 0)
+			error = leash_scenario_add(&wish->scenario, at_ms, away);
+	}
+	if (error)
+		leash_say("%s", strerror(-error));
+	return error ? LEASH_EXIT_SYSTEM : 0;
+}
+
+/* A run's page, and what is still to be done with its state */
+struct play {
+	struct leash_session *page;
+	const struct leash_scenario *scenario;
+	size_t next;
+	int64_t start_ms;
+};
+
+static int64_t clock_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void started(void *arg, pid_t pid)
+{
+	struct play *play = arg;
+
+	play->page->program_pid = pid;
+	play->start_ms = clock_ms();
+}
+
+static long tick(void *arg)
+{
+	struct play *play = arg;
+
+	while (play->next < play->scenario->count) {
+		const struct leash_scene *scene = &play->scenario->scenes[play->next];
+		int64_t left_ms = play->start_ms + scene->at_ms - clock_ms();
+
+		if (left_ms > 0)
+			return left_ms > 3600000 ? 3600000 : (long)left_ms;
+		leash_control_set(play->page, scene->away, "scenario");
+		play->next++;
+	}
+	return -1;
+}
 
 /* Return: 0, or an exit status; *@ret_done: leave with it, even if it is 0 */
 static int read_options(const struct leash_command *self, int argc, char *argv[], struct wish *wish,
@@ -86,6 +163,20 @@ static int read_options(const struct leash_command *self, int argc, char *argv[]
 		case OPTION_NO_SUMMARY:
 			wish->summary = false;
 			break;
+		case OPTION_BACKGROUND:
+		case OPTION_FOREGROUND: {
+			int64_t *at_ms = option == OPTION_BACKGROUND ? &wish->background_ms
+								    : &wish->foreground_ms;
+
+			*at_ms = leash_duration(optarg);
+			if (*at_ms < 0)
+				return leash_usage(self, "run: \"%s\" is no time; 500ms, 3s, 1.5m",
+						   optarg);
+			break;
+		}
+		case OPTION_SCENARIO:
+			wish->scenario_file = optarg;
+			break;
 		case OPTION_QUIET:
 			wish->quiet = true;
 			wish->summary = false;
@@ -98,8 +189,9 @@ static int read_options(const struct leash_command *self, int argc, char *argv[]
 	if (!wish->compile.policy && !wish->compile.project)
 		return leash_usage(self, "run: no policy: give -p POLICY or --project DIR, or "
 					 "set " LEASH_ENV_POLICY);
-	*ret_done = false;
-	return 0;
+	status = read_scenario(self, wish);
+	*ret_done = status != 0;
+	return status;
 }
 
 /* Absolute, because the program may change its directory; and it must be possible to
@@ -159,6 +251,8 @@ static int run_image(const struct wish *wish, const struct leash_compiled *compi
 {
 	const struct leash_image *image;
 	unsigned long long refused = 0;
+	struct play play = {.scenario = &wish->scenario};
+	const char *program;
 	struct leash_run run;
 	char why[PATH_MAX + 256];
 	int status = 0, error;
@@ -173,6 +267,21 @@ static int run_image(const struct wish *wish, const struct leash_compiled *compi
 		leash_say("%s", why);
 		return LEASH_EXIT_SYSTEM;
 	}
+	play.page = mmap(NULL, sizeof(*play.page), PROT_READ | PROT_WRITE, MAP_SHARED, run.page_fd, 0);
+	if (play.page == MAP_FAILED) {
+		leash_say("%s: %s", run.page, strerror(errno));
+		leash_run_remove(&run);
+		return LEASH_EXIT_SYSTEM;
+	}
+	play.page->grace_ms = leash_image_settings(image)->grace_ms;
+	program = strrchr(spawn->program->path, '/');
+	program = program ? program + 1 : spawn->program->path;
+	memcpy(play.page->program, program, strnlen(program, sizeof(play.page->program) - 1));
+	if (spawn->events && strlen(spawn->events) < sizeof(play.page->events))
+		strcpy(play.page->events, spawn->events);
+	spawn->started = started;
+	spawn->tick = tick;
+	spawn->arg = &play;
 	spawn->image = run.image;
 	spawn->session = run.page;
 	spawn->kill_rest = leash_image_settings(image)->profile == LEASH_PROFILE_BUILD;
@@ -185,6 +294,7 @@ static int run_image(const struct wish *wish, const struct leash_compiled *compi
 		if (!wish->quiet)
 			tell_weak(image, true);
 	}
+	munmap(play.page, sizeof(*play.page));
 	leash_run_remove(&run);
 	if (error)
 		return error;
@@ -195,7 +305,8 @@ static int run_image(const struct wish *wish, const struct leash_compiled *compi
 
 int leash_cmd_run(const struct leash_command *self, int argc, char *argv[])
 {
-	struct wish wish = {.compile.audit = -1, .summary = true};
+	struct wish wish = {
+		.compile.audit = -1, .summary = true, .background_ms = -1, .foreground_ms = -1};
 	char shim[PATH_MAX], events[PATH_MAX];
 	struct leash_compiled compiled;
 	struct leash_program program;

@@ -36,6 +36,10 @@ struct leash_command {
 int leash_cmd_run(const struct leash_command *self, int argc, char *argv[]);
 int leash_cmd_check(const struct leash_command *self, int argc, char *argv[]);
 int leash_cmd_explain(const struct leash_command *self, int argc, char *argv[]);
+int leash_cmd_cert(const struct leash_command *self, int argc, char *argv[]);
+int leash_cmd_background(const struct leash_command *self, int argc, char *argv[]);
+int leash_cmd_foreground(const struct leash_command *self, int argc, char *argv[]);
+int leash_cmd_status(const struct leash_command *self, int argc, char *argv[]);
 int leash_cmd_compile_image(const struct leash_command *self, int argc, char *argv[]);
 
 /** leash_say() - "netleash: …" and a newline on standard error, in one write; control

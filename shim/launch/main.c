@@ -24,6 +24,11 @@ static const struct leash_command commands[] = {
 	 "      --events FILE      append what happens to FILE, one JSON object a line\n"
 	 "      --fail-on-violation\n"
 	 "                         exit with 102 if something was refused\n"
+	 "      --background-after TIME\n"
+	 "                         go to the background so long after the start: 3s, 500ms\n"
+	 "      --foreground-after TIME\n"
+	 "                         and back\n"
+	 "      --scenario FILE    a list of such times, one \"TIME STATE\" a line\n"
 	 "      --no-summary       no summary at the end\n"
 	 "      --quiet            neither summary nor refusal lines on standard error\n",
 	 leash_cmd_run},
@@ -43,6 +48,27 @@ static const struct leash_command commands[] = {
 	 "an address with or without a port, or NAME=ADDRESS: the name, resolved to that\n"
 	 "address.\n",
 	 leash_cmd_explain},
+	{"cert", "[OPTION …] HOST[:PORT] …",
+	 "a server's certificate against each rule of each platform",
+	 "  -p, --policy POLICY    its cert.* settings and its platform; otherwise\n"
+	 "                         $NETLEASH_POLICY\n"
+	 "      --platform NAME    ios, android, devtools or strict; may be given again; without,\n"
+	 "                         all are shown, and the policy's decides, or the first three\n"
+	 "      --file CHAIN       a PEM file, leaf first, instead of a server; wants --host\n"
+	 "      --host HOST        the name or address that CHAIN is for\n"
+	 "      --timeout SECONDS  of each handshake (10)\n"
+	 "      --json             print a JSON array\n"
+	 "\n"
+	 "Exits with 102 if a platform that counts would refuse a host, or a host cannot be\n"
+	 "reached.\n",
+	 leash_cmd_cert},
+	{"background", "[SESSION | PID]", "send a running session to the background",
+	 "\nWithout an argument: the only session. A PID may be any process of a session, or one\n"
+	 "under plain LD_PRELOAD, which gets the policy's signal.\n",
+	 leash_cmd_background},
+	{"foreground", "[SESSION | PID]", "bring it back", "", leash_cmd_foreground},
+	{"status", "[SESSION | PID]", "the running sessions, their state, and what they wait for", "",
+	 leash_cmd_status},
 	{LEASH_COMPILE_COMMAND, "POLICY PROJECT CACHE", NULL, "", leash_cmd_compile_image},
 };
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))

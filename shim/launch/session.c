@@ -165,7 +165,7 @@ static pid_t parse_id(const char *name)
 	return (pid_t)pid;
 }
 
-static void sweep(int parent_fd)
+void leash_run_sweep(int parent_fd)
 {
 	int fd = openat(parent_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
@@ -266,7 +266,7 @@ int leash_run_make(const void *image, size_t len, struct leash_run *ret, char *w
 	error = private_dir(path, &run.parent_fd, why, why_size);
 	if (error < 0)
 		return error;
-	sweep(run.parent_fd);
+	leash_run_sweep(run.parent_fd);
 	if (getrandom(&random, sizeof(random), 0) != (ssize_t)sizeof(random)) {
 		close(run.parent_fd);
 		return failed(why, why_size, EIO, "getrandom: no random bytes");

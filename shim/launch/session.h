@@ -26,4 +26,7 @@ int leash_run_make(const void *image, size_t len, struct leash_run *ret, char *w
 		   size_t why_size);
 void leash_run_remove(struct leash_run *run);
 
+/** leash_run_sweep() - Remove what runs that were killed left behind in a private directory */
+void leash_run_sweep(int parent_fd);
+
 #endif

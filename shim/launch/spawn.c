@@ -550,21 +550,26 @@ static void kill_rest(struct watch *watch)
 
 static void wait_all(struct watch *watch)
 {
-	const struct timespec linger = {.tv_sec = LINGER_MS / 1000};
 	bool told = watch->spawn->quiet;
 	siginfo_t info;
 
 	for (;;) {
 		bool timed = watch->ended && !told;
+		long wait_ms = watch->spawn->tick ? watch->spawn->tick(watch->spawn->arg) : -1;
+		bool ticks = wait_ms >= 0 && (!timed || wait_ms < LINGER_MS);
+		struct timespec linger;
 		int signal;
 
-		signal = timed ? sigtimedwait(&watch->all, &info, &linger)
-			       : sigwaitinfo(&watch->all, &info);
+		if (!ticks)
+			wait_ms = LINGER_MS;
+		linger = (struct timespec){wait_ms / 1000, wait_ms % 1000 * 1000000};
+		signal = timed || ticks ? sigtimedwait(&watch->all, &info, &linger)
+					: sigwaitinfo(&watch->all, &info);
 		if (signal == SIGCHLD) {
 			reap(watch);
 		} else if (signal > 0) {
 			pass_on(watch, &info);
-		} else if (errno == EAGAIN) {
+		} else if (errno == EAGAIN && !ticks) {
 			tell_rest();
 			told = true;
 		}
@@ -622,6 +627,8 @@ int leash_spawn_wait(const struct leash_spawn *spawn, int *ret_status)
 		leash_say("%s: cannot be executed: %s", start.path, strerror(start.error));
 		return start.error == ENOENT ? LEASH_EXIT_NOT_FOUND : LEASH_EXIT_CANNOT;
 	}
+	if (spawn->started)
+		spawn->started(spawn->arg, watch.pid);
 	wait_all(&watch);
 	*ret_status = watch.status;
 	return 0;

@@ -16,23 +16,33 @@
 
 #include "shim/core/proc.h"
 
-#define LEASH_CONN_MAX 4096	/* a process; past it connect() fails with ENOBUFS */
+#define LEASH_CONN_MAX 16384	/* a process; past it connect() fails with ENOBUFS */
 #define LEASH_DNS_PENDING 8	/* questions of one socket that wait for their answer */
 
 enum leash_conn_state {		/* what they mean: conn/conn.h */
 	LEASH_CONN_FREE,
 	LEASH_CONN_CLAIMED,
 	LEASH_CONN_SNIFFING,
+	LEASH_CONN_FLIGHT,
 	LEASH_CONN_OPEN,
 	LEASH_CONN_DATAGRAM,
 	LEASH_CONN_DNS,
 	LEASH_CONN_DENIED,
+	LEASH_CONN_LOOKUP,
+	LEASH_CONN_EXPIRED,
+	LEASH_CONN_INTERRUPTED,
 	LEASH_CONN_NUM_STATES
 };
 
+/* Over, and nobody may take it up again but by freeing the slot */
+#define LEASH_CONN_ENDED(state) ((state) >= LEASH_CONN_EXPIRED)
+
+/* At most 256 bytes. Everything behind .cookie begins as zero. */
 struct leash_conn {
-	_Atomic uint32_t state;
+	_Atomic uint32_t state;		/* enum leash_conn_state; above it how often the slot was used */
 	_Atomic uint32_t refs;		/* descriptor numbers of this process that point here */
+	_Atomic uint32_t held;		/* the watcher is at it */
+	_Atomic uint32_t orphan;	/* the last number went meanwhile: the watcher frees it */
 	uint64_t cookie;
 	/* The peer, normal form: family, scope, 16 bytes (struct leash_addr of policy.h, but
 	 * life/ does not know the policy) */
@@ -44,7 +54,9 @@ struct leash_conn {
 	uint8_t reason, rule;		/* why, for the session page */
 	uint8_t mute;			/* DATAGRAM: connected, sends are refused */
 	uint8_t inbound;
+	uint8_t tls_free;		/* TLS on it is the program's own affair: raw TCP, loopback */
 	uint32_t host;			/* in the session page's table */
+	_Atomic uint32_t sniffer;	/* tid of the thread that sends first bytes now, 0: none */
 	uint32_t sniff;			/* buffer + 1, 0: none */
 	uint32_t sniff_len;		/* bytes of it that the kernel took */
 	/* The last destination that was admitted on an unconnected UDP socket */
@@ -55,7 +67,23 @@ struct leash_conn {
 	uint16_t dns_id[LEASH_DNS_PENDING], dns_type[LEASH_DNS_PENDING];
 	uint32_t dns_name[LEASH_DNS_PENDING];	/* names arena offset + 1, 0: none */
 	uint32_t dns_next;
+	/*
+	 * The clock (conn/timing.h decides, life/watcher.h acts). Something is pending while .deadline_ns is
+	 * not 0: LEASH_NEVER if it has no limit and only the background can end it.
+	 */
+	_Atomic int64_t deadline_ns, start_ns;
+	uint32_t class_ms, own_ms;	/* limits: of its class, the program's own (0: none) */
+	_Atomic int32_t fd;		/* a number that pointed here lately; LOOKUP: the thread */
+	uintptr_t frame;		/* LOOKUP: of the hook, on the thread's stack */
+	uint16_t board;			/* its line on the session page + 1, 0: none */
+	uint8_t clock, phase;		/* conn/timing.h */
+	uint8_t lists;			/* classes that it may be */
+	uint8_t own_by;			/* where .own_ms comes from */
+	_Atomic uint8_t told;		/* SO_ERROR has said why it ended */
+	_Atomic uint8_t doubled;	/* the watcher has a duplicate of its descriptor, for microseconds */
+	uint8_t closing;		/* SHUT_WR by the program */
 };
+_Static_assert(sizeof(struct leash_conn) <= 256, "16384 of them are 4 MiB");
 
 /** leash_registry_of() - The connection behind a number, or NULL. No system call below 65536 */
 struct leash_conn *leash_registry_of(int fd);
@@ -76,10 +104,47 @@ struct leash_conn *leash_registry_detach(int fd);
 
 void leash_registry_set_state(struct leash_conn *conn, enum leash_conn_state to);
 
+/** leash_registry_index() - Its place in the table, 0 to LEASH_CONN_MAX - 1; and back */
+uint32_t leash_registry_index(const struct leash_conn *conn);
+struct leash_conn *leash_registry_at(uint32_t index);
+
+/** leash_registry_number() - The first number from @fd on that points to it, or -1. A walk through
+ *  the table of numbers: for refusals, not for the data path */
+int leash_registry_number(const struct leash_conn *conn, int fd);
+
+#define LEASH_CONN_STATE_MASK 0xffu
+
 static inline enum leash_conn_state leash_registry_state(const struct leash_conn *conn)
 {
-	return (enum leash_conn_state)atomic_load_explicit(&conn->state, memory_order_acquire);
+	return (enum leash_conn_state)(atomic_load_explicit(&conn->state, memory_order_acquire) &
+				       LEASH_CONN_STATE_MASK);
 }
+
+/** leash_registry_high() - No slot from here on was ever used */
+uint32_t leash_registry_high(void);
+
+/** leash_registry_take() - A slot without a number, in state CLAIMED: a look-up. NULL if the table is
+ *  full. leash_registry_give() gives it back */
+struct leash_conn *leash_registry_take(void);
+void leash_registry_give(struct leash_conn *conn);
+
+/*
+ * For the watcher, which meets slots that others use: it holds one, so that it is not used again before
+ * it is let go, and ends it only if it is still what it was.
+ */
+/** leash_registry_hold() - Return: the state word, for leash_registry_end() */
+uint32_t leash_registry_hold(struct leash_conn *conn);
+bool leash_registry_end(struct leash_conn *conn, uint32_t word, enum leash_conn_state why);
+void leash_registry_release(struct leash_conn *conn);
+/** leash_registry_settle() - Before a number of it is closed: wait until the watcher has no duplicate, or
+ *  epoll would go on reporting the closed number. Bounded */
+void leash_registry_settle(const struct leash_conn *conn);
+
+/** leash_registry_judge_ended() - Every number of an ended connection asks the engine from now on */
+void leash_registry_judge_ended(void);
+
+/** leash_registry_forget() - Take back the numbers that are no longer this socket's */
+void leash_registry_forget(struct leash_conn *conn);
 
 /** leash_registry_foreign() - Must this thread leave the table alone? core/proc.h */
 static inline bool leash_registry_foreign(void)

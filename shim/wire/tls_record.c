@@ -4,9 +4,6 @@
 #include <errno.h>
 #include <string.h>
 
-/* In .stop while the body of a record is dropped that is no handshake */
-#define DROPPING 0xff
-
 static int check_head(const uint8_t *head)
 {
 	const unsigned int len = (unsigned int)head[3] << 8 | head[4];
@@ -22,13 +19,13 @@ int leash_tls_records_feed(struct leash_tls_records *records, const void *in, si
 	const uint8_t *at = in;
 	size_t left = len;
 
-	while (left > 0 && (records->stop == 0 || records->stop == DROPPING)) {
+	while (left > 0 && records->stop == 0) {
 		size_t part;
 
 		if (records->left == 0) {
 			int body;
 
-			records->stop = 0;
+			records->dropping = false;
 			records->head[records->head_len++] = *at++;
 			left--;
 			if (records->head_len == 1 && (records->head[0] < LEASH_RECORD_CCS ||
@@ -46,7 +43,7 @@ int leash_tls_records_feed(struct leash_tls_records *records, const void *in, si
 			continue;
 		}
 		part = left < records->left ? left : records->left;
-		if (records->stop != DROPPING) {
+		if (!records->dropping) {
 			if (part > size - *out_len)
 				return -EMSGSIZE;
 			memcpy(out + *out_len, at, part);
@@ -61,5 +58,6 @@ int leash_tls_records_feed(struct leash_tls_records *records, const void *in, si
 
 void leash_tls_records_resume(struct leash_tls_records *records)
 {
-	records->stop = records->left ? DROPPING : 0;
+	records->stop = 0;
+	records->dropping = true;
 }

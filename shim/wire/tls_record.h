@@ -25,6 +25,7 @@ struct leash_tls_records {
 	uint8_t head[LEASH_RECORD_HEAD];
 	uint8_t head_len;
 	uint8_t stop;		/* type of the first record that is no handshake; 0: none yet */
+	bool dropping;		/* the current record is skipped */
 	uint16_t left;		/* of the current record's body */
 };
 

@@ -9,6 +9,16 @@ export PYTHONDONTWRITEBYTECODE=1
 
 [ -r "$SHIM" ] && [ -x "$SNIP/net_dial" ] || { echo "$SHIM, $SNIP: make all snips"; exit 1; }
 
+# A test of its own: nothing seen yet, the usual policy, a directory and a private directory. (For root
+# the latter counts if others may pass.)
+fresh() {
+	lab reset-logs
+	policy game
+	cd "$BATS_TEST_TMPDIR" || return 1
+	export XDG_RUNTIME_DIR=$BATS_TEST_TMPDIR/runtime
+	mkdir -m 711 "$XDG_RUNTIME_DIR"
+}
+
 # under CMD …: run it with $POLICY; $status, $output (both streams). A program that hangs fails the test.
 under() {
 	run timeout -k 5 30 env LD_PRELOAD="$SHIM" NETLEASH_POLICY="$POLICY" "$@"

@@ -27,7 +27,10 @@ leaf()
 
 	shift 2
 	for n; do
-		san+=",DNS:$n"
+		case $n in
+		*:* | *[0-9].[0-9]*) san+=",IP:$n" ;;
+		*) san+=",DNS:$n" ;;
+		esac
 	done
 	openssl req -x509 "${ec[@]}" -CA inter.pem -CAkey inter.key -days 90 -subj "/CN=$cn" \
 		-keyout "$file.key" -out "$file.leaf" -addext "subjectAltName=${san#,}" \
@@ -66,7 +69,9 @@ openssl req -x509 "${ec[@]}" -CA ca.pem -CAkey ca.key -days 1825 -keyout inter.k
 	-subj '/O=Lab/CN=Lab Intermediate' -addext basicConstraints=critical,CA:TRUE,pathlen:0 \
 	-addext keyUsage=critical,keyCertSign,cRLSign 2>>log
 
-chained www api.example.com '*.example.com' example.com a.api.example.com other.example.org &
+# The LAN peer is dialled by address as well.
+chained www api.example.com '*.example.com' example.com a.api.example.com other.example.org \
+	192.0.2.20 2001:db8:1::20 fe80::20 &
 chained evil evil.example.net evil.example.net evil4.example.net api.example.com.corp.example &
 chained shared-a shared-a.example.com shared-a.example.com &
 chained shared-b shared-b.example.com shared-b.example.com &

@@ -272,8 +272,9 @@ class Connection:
 
     def names(self):
         while True:
-            head = self.sock.recv(2, socket.MSG_WAITALL)
-            if len(head) < 2:
+            try:
+                head = self.exactly(2)      # two questions may have come at once
+            except EOFError:
                 return
             facts, reply, wait_s = dns.answer(self.exactly(int.from_bytes(head, "big")), False)
             self.log("question", proto="tcp", **facts)

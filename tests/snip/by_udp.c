@@ -75,6 +75,24 @@ static int w_syscall_sendmsg(void)
 	return sent(syscall(SYS_sendmsg, udp(), &msg, 0));
 }
 
+/* sendmsg() takes the start of an address that is too long. */
+static int w_sendmsg_long_address(void)
+{
+	struct sockaddr_in long_address[16] = {peer};
+	struct iovec iov;
+	struct msghdr msg = message(&iov, long_address);
+
+	msg.msg_namelen = sizeof(long_address);
+	return sent(sendmsg(udp(), &msg, 0));
+}
+
+static int w_sendto_longest_address(void)
+{
+	struct sockaddr_in long_address[8] = {peer};
+
+	return sent(sendto(udp(), text, len, 0, (struct sockaddr *)long_address, sizeof(long_address)));
+}
+
 static int w_sendmmsg(void)
 {
 	struct iovec iov;
@@ -324,7 +342,7 @@ static const struct {
 	int (*run)(void);
 } ways[] = {
 	WAY(sendto), WAY(syscall_sendto), WAY(sendto_dlsym), WAY(sendmsg), WAY(syscall_sendmsg),
-	WAY(sendmmsg), WAY(sendmmsg_second), WAY(syscall_sendmmsg), WAY(family_unspec), WAY(v4mapped),
+	WAY(sendmsg_long_address), WAY(sendto_longest_address), WAY(sendmmsg), WAY(sendmmsg_second), WAY(syscall_sendmmsg), WAY(family_unspec), WAY(v4mapped),
 	WAY(v4_on_v6_socket), WAY(addressed_on_connected), WAY(after_a_good_one), WAY(send),
 	WAY(__send), WAY(write), WAY(__write), WAY(writev), WAY(pwritev2), WAY(syscall_write),
 	WAY(dprintf), WAY(sendmsg_connected), WAY(fputs), WAY(sendfile), WAY(splice), WAY(aio_write),

@@ -72,8 +72,8 @@ static int find_issuer(X509 **ret_issuer, X509_STORE_CTX *ctx, X509 *cert)
 {
 	struct leash_judged *judged = X509_STORE_CTX_get_app_data(ctx);
 	X509 *certs[SAME_NAME_MAX], *roots[SAME_NAME_MAX], *best;
-	size_t count = leash_roots_find(judged->roots, X509_get_issuer_name(cert), certs,
-					SAME_NAME_MAX);
+	size_t count =
+		leash_roots_find(judged->roots, X509_get_issuer_name(cert), certs, SAME_NAME_MAX);
 	size_t root_count = 0;
 
 	for (size_t i = 0; i < count; i++) {
@@ -92,7 +92,7 @@ static int find_issuer(X509 **ret_issuer, X509_STORE_CTX *ctx, X509 *cert)
 }
 
 /* X509_STORE's lookup_certs: is the self-signed end of a served chain one of the roots? */
-static STACK_OF(X509) *find_certs(X509_STORE_CTX *ctx, const X509_NAME *subject)
+static STACK_OF(X509) * find_certs(X509_STORE_CTX *ctx, const X509_NAME *subject)
 {
 	struct leash_judged *judged = X509_STORE_CTX_get_app_data(ctx);
 	X509 *certs[SAME_NAME_MAX];
@@ -105,6 +105,17 @@ static STACK_OF(X509) *find_certs(X509_STORE_CTX *ctx, const X509_NAME *subject)
 			X509_free(certs[i]);
 	}
 	return list;
+}
+
+X509_STORE *leash_chain_store(void)
+{
+	X509_STORE *store = X509_STORE_new();
+
+	if (store) {
+		X509_STORE_set_get_issuer(store, find_issuer);
+		X509_STORE_set_lookup_certs(store, find_certs);
+	}
+	return store;
 }
 
 /* --------------------------------------------------------------------- faults */
@@ -163,7 +174,7 @@ static bool parse(struct leash_judged *judged)
 		judged->unreadable = "the server has shown no certificate";
 		return false;
 	}
-	judged->leaf = leash_verifier_parse(&in->leaf);
+	judged->leaf = leash_cache_parse(judged->roots, &in->leaf);
 	if (!judged->leaf) {
 		judged->unreadable = "the server's certificate cannot be read: it is damaged, or "
 				     "bytes follow it; install it anew";
@@ -175,7 +186,7 @@ static bool parse(struct leash_judged *judged)
 		return false;
 	}
 	for (size_t i = 0; i < in->other_count; i++) {
-		X509 *cert = leash_verifier_parse(&in->others[i]);
+		X509 *cert = leash_cache_parse(judged->roots, &in->others[i]);
 
 		if (!cert || !sk_X509_push(judged->others, cert)) {
 			X509_free(cert);

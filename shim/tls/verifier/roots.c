@@ -19,11 +19,11 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 
-#define FILE_MAX     (16u << 20) /* bytes of a file with certificates */
-#define GROUP_MAX    64		 /* certificates of one subject hash */
-#define HASH_ANY     UINT64_MAX
-#define LOCAL_DEPTH  4	  /* directories below a place of local additions */
-#define LOCAL_MAX    4096 /* certificates there; a root past them counts as preinstalled */
+#define FILE_MAX    (16u << 20) /* bytes of a file with certificates */
+#define GROUP_MAX   64          /* certificates of one subject hash */
+#define HASH_ANY    UINT64_MAX
+#define LOCAL_DEPTH 4    /* directories below a place of local additions */
+#define LOCAL_MAX   4096 /* certificates there; a root past them counts as preinstalled */
 
 static const char *const hashed_dirs[] = {
 	"/etc/ssl/certs",
@@ -99,7 +99,7 @@ static X509 *next_cert(BIO *bio)
 }
 
 /* Append the certificates of a file. Return: how many, -errno if it cannot be read */
-static int read_certs(const char *path, STACK_OF(X509) *to, int max)
+static int read_certs(const char *path, STACK_OF(X509) * to, int max)
 {
 	size_t len;
 	char *text = read_file(path, &len);
@@ -137,7 +137,7 @@ static void free_groups(struct leash_root_group *group)
 }
 
 /* Takes the certificates out of @certs. */
-static struct leash_root_group *make_group(uint64_t hash, STACK_OF(X509) *certs)
+static struct leash_root_group *make_group(uint64_t hash, STACK_OF(X509) * certs)
 {
 	size_t count = (size_t)sk_X509_num(certs);
 	struct leash_root_group *group = calloc(1, sizeof(*group) + count * sizeof(X509 *));
@@ -196,8 +196,8 @@ static const struct leash_root_group *load(struct leash_roots *roots, uint64_t h
 	return group;
 }
 
-static size_t take(const struct leash_root_group *group, const X509_NAME *subject,
-		   X509 **ret_certs, size_t count, size_t max)
+static size_t take(const struct leash_root_group *group, const X509_NAME *subject, X509 **ret_certs,
+		   size_t count, size_t max)
 {
 	for (size_t i = 0; group && i < group->count && count < max; i++) {
 		if (X509_NAME_cmp(X509_get_subject_name(group->certs[i]), subject) == 0)
@@ -260,7 +260,7 @@ bool leash_roots_distrusts(const struct leash_roots *roots, X509 *cert)
 	return !digest_of(cert, digest) || holds(roots->distrust, digest);
 }
 
-static void read_local(const char *dir, STACK_OF(X509) *certs, int depth)
+static void read_local(const char *dir, STACK_OF(X509) * certs, int depth)
 {
 	const struct dirent *entry;
 	DIR *list = opendir(dir);
@@ -269,9 +269,8 @@ static void read_local(const char *dir, STACK_OF(X509) *certs, int depth)
 	if (!list)
 		return;
 	while (sk_X509_num(certs) < LOCAL_MAX && (entry = readdir(list)) != NULL) {
-		if (entry->d_name[0] == '.' ||
-		    (size_t)snprintf(path, sizeof(path), "%s/%s", dir, entry->d_name) >=
-			    sizeof(path))
+		if (entry->d_name[0] == '.' || (size_t)snprintf(path, sizeof(path), "%s/%s", dir,
+								entry->d_name) >= sizeof(path))
 			continue;
 		if (entry->d_type == DT_DIR && depth > 0)
 			read_local(path, certs, depth - 1);
@@ -286,23 +285,24 @@ static const struct leash_digests *local_additions(struct leash_roots *roots)
 {
 	struct leash_digests *digests = atomic_load_explicit(&roots->local, memory_order_acquire);
 	struct leash_digests *none = NULL;
-	STACK_OF(X509) *certs;
+	STACK_OF(X509) * certs;
 
 	if (digests)
 		return digests;
 	certs = sk_X509_new_null();
 	for (size_t i = 0; certs && i < COUNT(local_dirs); i++)
 		read_local(local_dirs[i], certs, LOCAL_DEPTH);
-	digests = certs ? calloc(1, sizeof(*digests) + (size_t)sk_X509_num(certs) * LEASH_DIGEST_SIZE)
-			: NULL;
+	digests =
+		certs ? calloc(1, sizeof(*digests) + (size_t)sk_X509_num(certs) * LEASH_DIGEST_SIZE)
+		      : NULL;
 	for (int i = 0; digests && i < sk_X509_num(certs); i++) {
 		if (digest_of(sk_X509_value(certs, i), digests->bytes[digests->count]))
 			digests->count++;
 	}
 	sk_X509_pop_free(certs, X509_free);
-	if (digests && !atomic_compare_exchange_strong_explicit(&roots->local, &none, digests,
-								memory_order_acq_rel,
-								memory_order_acquire)) {
+	if (digests &&
+	    !atomic_compare_exchange_strong_explicit(&roots->local, &none, digests,
+						     memory_order_acq_rel, memory_order_acquire)) {
 		free(digests);
 		digests = none; /* another thread was first */
 	}
@@ -451,6 +451,8 @@ void leash_roots_close(struct leash_roots *roots)
 	free(roots->dir);
 	free(roots->bundle);
 	X509_STORE_free(roots->store);
+	leash_cache_free(roots);
+	EVP_MD_free(roots->sha256);
 	free(roots);
 }
 
@@ -467,7 +469,8 @@ struct leash_roots *leash_roots_open(const struct leash_verify_roots *from, char
 	       (from->trust_dir && from->trust_dir[0]
 			? open_dir(roots, from->trust_dir, err, err_size)
 			: open_system(roots, err, err_size));
-	roots->store = X509_STORE_new();
+	roots->store = leash_chain_store();
+	roots->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL); /* without: nothing is kept */
 	ERR_clear_error();
 	if (good && roots->store)
 		return roots;

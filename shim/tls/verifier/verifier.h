@@ -60,8 +60,8 @@ struct leash_verify_in {
 	uint16_t tls_version;		/* 0x0303 …; 0: not known, not judged */
 	uint16_t cipher;		/* IANA number; 0: not known */
 	int64_t now_s;			/* seconds since 1970 */
-	enum leash_verify_rule only;	/* 0: all rules decide; else code, rule, sentence and depth of
-					 * the result tell of this one alone */
+	enum leash_verify_rule about;	/* 0: sentence, rule and depth tell of the first failure; else of
+					 * this rule's, if it failed. The code is the first's either way */
 };
 
 #define LEASH_VERIFY_TEXT 256

@@ -1,0 +1,789 @@
+/* SPDX-License-Identifier: MIT */
+#include <linux/tcp.h>
+#include <string.h>
+#include <sys/time.h>
+
+#include "shim/conn/session.h"
+#include "shim/conn/timing.h"
+#include "shim/core/log.h"
+#include "shim/core/probe.h"
+#include "shim/core/proc.h"
+#include "shim/core/sys.h"
+#include "shim/wire/tls_hello.h"
+#include "shim/wire/tls_turns.h"
+
+#ifndef SO_RCVTIMEO_NEW
+#define SO_RCVTIMEO_NEW 66
+#define SO_SNDTIMEO_NEW 67
+#endif
+
+/* Where a limit comes from, for the event */
+enum own { OWN_NONE, OWN_RCVTIMEO, OWN_SNDTIMEO, OWN_USER_TIMEOUT, OWN_CALL };
+static const char *const own_text[] = {
+	[OWN_NONE] = "networkTimeout", [OWN_RCVTIMEO] = "SO_RCVTIMEO", [OWN_SNDTIMEO] = "SO_SNDTIMEO",
+	[OWN_USER_TIMEOUT] = "TCP_USER_TIMEOUT", [OWN_CALL] = "netleash_set_timeout()",
+};
+
+/* The first exchange of a connection, while it is pending */
+static struct leash_tls_turns turns[LEASH_CONN_MAX];
+
+int leash_timing_errno(const struct leash_conn *conn)
+{
+	switch (leash_registry_state(conn)) {
+	case LEASH_CONN_EXPIRED:
+		return leash_reason_errno(LEASH_WHY_TIMEOUT);
+	case LEASH_CONN_INTERRUPTED:
+		return leash_reason_errno(LEASH_WHY_INTERRUPTED);
+	case LEASH_CONN_FREE:
+	case LEASH_CONN_CLAIMED:
+	case LEASH_CONN_SNIFFING:
+	case LEASH_CONN_FLIGHT:
+	case LEASH_CONN_OPEN:
+	case LEASH_CONN_DATAGRAM:
+	case LEASH_CONN_DNS:
+	case LEASH_CONN_DENIED:
+	case LEASH_CONN_LOOKUP:
+	case LEASH_CONN_NUM_STATES:
+		break;
+	}
+	return 0;
+}
+
+static int64_t limit_at(const struct leash_conn *conn, int64_t start_ns)
+{
+	const struct leash_image *image = leash_image_get();
+	uint32_t limit_ms;
+
+	if (!image)
+		return LEASH_NEVER;
+	limit_ms = leash_policy_limit(image, conn->lists, conn->own_ms);
+	return leash_deadline_at(start_ns, limit_ms);
+}
+
+/* ---------------------------------------------------------------------- pending or not */
+
+static void done(struct leash_conn *conn)
+{
+	conn->phase = LEASH_PHASE_IDLE;
+	atomic_store_explicit(&conn->deadline_ns, 0, memory_order_relaxed);
+	leash_board_put(conn, 0, 0);
+}
+
+/* Return: 0, or -ENOBUFS, said: nobody could end it */
+static int pending(struct leash_conn *conn, uint8_t phase, int64_t start_ns, int64_t deadline_ns,
+		   const char *call)
+{
+	/* The clock is read where it can matter: this is done once a request. */
+	const int64_t now_ns = deadline_ns == LEASH_NEVER ? start_ns : leash_now_ns();
+	struct leash_gate gate;
+	int ret;
+
+	leash_session_get();
+	conn->phase = phase;
+	atomic_store_explicit(&conn->start_ns, start_ns, memory_order_relaxed);
+	atomic_store_explicit(&conn->deadline_ns, deadline_ns, memory_order_relaxed);
+	ret = leash_watcher_see(&leash_timing_rules, deadline_ns, now_ns);
+	if (ret < 0) {
+		struct leash_verdict full = leash_policy_none();
+
+		done(conn);
+		full.reason = LEASH_WHY_RESOURCE;
+		leash_conn_gate(&gate, conn, call);
+		gate.hint_text = "the thread that ends requests in time cannot be started: raise the limit of "
+				 "processes, or of memory";
+		leash_gate_judge(&gate, full);
+		return leash_gate_settle(&gate);
+	}
+	if (leash_unlikely(!conn->board) && !leash_proc_foreign())
+		leash_board_take(conn, leash_sys_getpid(), LEASH_PENDING_REQUEST);
+	leash_board_put(conn, start_ns, deadline_ns);
+	return 0;
+}
+
+/* The policy's signals, from the first question about the network on: a process without any makes no
+ * system call that it would not have made (hooks.md L9). */
+static void listen_once(const struct leash_image *image)
+{
+	static _Atomic int listening;
+	const struct leash_settings *settings = leash_image_settings(image);
+
+	if (leash_likely(atomic_load_explicit(&listening, memory_order_relaxed)) ||
+	    atomic_exchange(&listening, 1) || settings->background_off)
+		return;
+	leash_session_get();
+	leash_background_listen(settings->background_signal, settings->foreground_signal,
+				leash_real.sigaction);
+}
+
+/* A handler has only changed the state; here is more room. */
+static void tell_signal(struct leash_session *page)
+{
+	const uint32_t untold = atomic_load_explicit(&page->untold, memory_order_relaxed);
+
+	if (leash_unlikely(untold) && atomic_exchange(&page->untold, 0) != 0)
+		leash_gate_state(untold == 1 ? "background" : "foreground", "signal");
+}
+
+bool leash_conn_signal_ours(int sig)
+{
+	return leash_background_ours(sig);
+}
+
+int leash_conn_sigaction(int sig, const struct sigaction *act, struct sigaction *old)
+{
+	return leash_background_action(sig, act, old);
+}
+
+/* The kernel's struct, the same on x86_64 and aarch64 */
+struct kernel_action {
+	void (*handler)(int);
+	unsigned long flags;
+	void (*restorer)(void);
+	uint64_t mask;
+};
+
+int leash_conn_rt_sigaction(int sig, const void *act, void *old, size_t mask_size)
+{
+	struct sigaction in = {.sa_flags = 0}, out;
+	struct kernel_action raw;
+	int ret;
+
+	if (mask_size != sizeof(raw.mask))
+		return -EINVAL;
+	if ((act && !leash_probe_range(act, sizeof(raw))) || (old && !leash_probe_range(old, sizeof(raw))))
+		return -EFAULT;
+	if (act) {
+		memcpy(&raw, act, sizeof(raw));
+		in.sa_handler = raw.handler;
+		in.sa_flags = (int)raw.flags;
+		memcpy(&in.sa_mask, &raw.mask, sizeof(raw.mask));
+	}
+	ret = leash_background_action(sig, act ? &in : NULL, &out);
+	if (ret == 0 && old) {
+		raw = (struct kernel_action){.handler = out.sa_handler,
+					     .flags = (unsigned long)(unsigned int)out.sa_flags,
+					     .restorer = out.sa_restorer};
+		memcpy(&raw.mask, &out.sa_mask, sizeof(raw.mask));
+		memcpy(old, &raw, sizeof(raw));
+	}
+	return ret;
+}
+
+int leash_timing_away(struct leash_gate *gate)
+{
+	if (!gate->image)
+		return 0;
+	listen_once(gate->image);
+	tell_signal(leash_session_get());
+	if (leash_background_since(leash_session_get()) == 0)
+		return 0;
+	leash_gate_judge(gate, leash_policy_background(gate->image));
+	return leash_gate_settle(gate);
+}
+
+/* A request on a connection that was idle */
+static void gate_of(struct leash_gate *gate, const struct leash_conn *conn, const char *call);
+
+static int away_on(struct leash_conn *conn, const char *call)
+{
+	struct leash_gate gate;
+
+	if (leash_background_since(leash_session_get()) == 0)
+		return 0;
+	gate_of(&gate, conn, call);
+	return leash_timing_away(&gate);
+}
+
+/* ------------------------------------------------------------- the rules of the watcher */
+
+static int64_t grace_ns(void)
+{
+	const struct leash_image *image = leash_image_get();
+
+	tell_signal(leash_session_get());
+	if (!image || leash_image_settings(image)->background_off)
+		return LEASH_NEVER;
+	return (int64_t)leash_image_settings(image)->grace_ms * LEASH_MS_NS;
+}
+
+static bool is_established(int fd)
+{
+	struct tcp_info info;
+	socklen_t len = sizeof(info);
+
+	memset(&info, 0, sizeof(info));
+	return LEASH_SYS(SYS_getsockopt, fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 &&
+	       info.tcpi_state == 1;	/* TCP_ESTABLISHED of the kernel's tcp_states.h */
+}
+
+static struct leash_verdict verdict_of(const struct leash_image *image, enum leash_conn_state why)
+{
+	return why == LEASH_CONN_EXPIRED ? leash_policy_timeout(image) : leash_policy_background(image);
+}
+
+/* About the peer; a UDP socket without one: about whom it talked to last */
+static void gate_of(struct leash_gate *gate, const struct leash_conn *conn, const char *call)
+{
+	struct leash_addr addr;
+
+	leash_conn_addr(conn, &addr);
+	if (addr.family || !conn->last_good) {
+		leash_conn_gate(gate, conn, call);
+		return;
+	}
+	memcpy(&addr, conn->last_addr, sizeof(addr));
+	leash_gate_peer(gate, call, LEASH_UDP, &addr, conn->last_port, true);
+}
+
+static void tell(struct leash_conn *conn, enum leash_conn_state why, int64_t now_ns)
+{
+	const struct leash_image *image = leash_image_get();
+	const int64_t start_ns = atomic_load_explicit(&conn->start_ns, memory_order_relaxed);
+	const struct leash_verdict verdict = verdict_of(image, why);
+	const unsigned long age_ms = (unsigned long)((now_ns - start_ns) / LEASH_MS_NS);
+	const bool lookup = conn->cookie == 0;
+	char rule[64], hint[256];
+	struct leash_gate gate;
+	size_t len;
+
+	/* Processes that share the socket may each have ended it. */
+	if (!lookup && !leash_background_tell_once(leash_session_get(), conn->cookie ^ (uint64_t)start_ns))
+		return;
+	if (lookup) {
+		leash_gate_name(&gate, "resolve", leash_names_text(conn->dns_name[0]), verdict);
+	} else {
+		gate_of(&gate, conn, "request");
+		/* The entry says which API it is. */
+		gate.verdict.action = verdict.action;
+		gate.verdict.reason = verdict.reason;
+		gate.verdict.rule = verdict.rule;
+		gate.verdict.would = verdict.would;
+	}
+	len = leash_text_put(rule, sizeof(rule), 0,
+			     why == LEASH_CONN_EXPIRED ? own_text[conn->own_ms ? conn->own_by : OWN_NONE]
+						       : "background");
+	len = leash_text_put(hint, sizeof(hint), 0, "after ");
+	len = leash_text_put_uint(hint, sizeof(hint), len, age_ms);
+	leash_text_put(hint, sizeof(hint), len,
+		       why == LEASH_CONN_EXPIRED
+			       ? " ms: answer faster, or raise the limit (60000 ms at most)"
+			       : " ms: the program is in the background; start it again after the return");
+	gate.rule_text = rule;
+	gate.hint_text = hint;
+	leash_gate_ended(&gate, why == LEASH_CONN_EXPIRED ? LEASH_EVENT_TIMEOUT
+							  : LEASH_EVENT_INTERRUPTED);
+}
+
+static bool may_end(struct leash_conn *conn, int fd, enum leash_conn_state why)
+{
+	const struct leash_image *image = leash_image_get();
+
+	/* Meanwhile the answer came. */
+	if (atomic_load(&conn->deadline_ns) == 0 || !image)
+		return false;
+	/* A program that waited by poll() for its connect(), and had nothing to send since */
+	if (conn->phase == LEASH_PHASE_CONNECT && fd >= 0 && is_established(fd)) {
+		conn->phase = LEASH_PHASE_IDLE;
+		return false;
+	}
+	if (verdict_of(image, why).action == LEASH_DENY)
+		return true;
+	conn->phase = LEASH_PHASE_IDLE;
+	if (verdict_of(image, why).would) {
+		struct timespec now;
+
+		clock_gettime(CLOCK_MONOTONIC, &now);
+		tell(conn, why, (int64_t)now.tv_sec * 1000000000 + now.tv_nsec);
+	}
+	return false;
+}
+
+static void stopped(void)
+{
+	leash_gate_state("background", "the process was stopped for longer than the grace");
+	leash_gate_state("foreground", "the process was continued");
+}
+
+const struct leash_watcher_rules leash_timing_rules = {
+	.grace_ns = grace_ns,
+	.may_end = may_end,
+	.ended = tell,
+	.stopped = stopped,
+};
+
+/* -------------------------------------------------------------------------- own limits */
+
+#define SET_PLACES 256
+
+/* netleash_set_timeout() before there is a connection: by cookie; the oldest of a place goes */
+static struct {
+	_Atomic uint64_t cookie;
+	_Atomic uint32_t limit_ms;
+} set_places[SET_PLACES];
+
+static uint32_t set_for(uint64_t cookie)
+{
+	return atomic_load(&set_places[cookie % SET_PLACES].cookie) == cookie
+		       ? atomic_load(&set_places[cookie % SET_PLACES].limit_ms)
+		       : 0;
+}
+
+static uint32_t read_timeval(int fd, int name)
+{
+	struct timeval value = {0};
+	socklen_t len = sizeof(value);
+
+	if (LEASH_SYS(SYS_getsockopt, fd, SOL_SOCKET, name, &value, &len) < 0 || value.tv_sec < 0)
+		return 0;
+	if (value.tv_sec > 3600)
+		return 3600000;
+	return (uint32_t)(value.tv_sec * 1000 + (value.tv_usec + 999) / 1000);
+}
+
+/* The kernel knows them, whoever set them by whatever number. Several: the largest. */
+static void read_options(struct leash_conn *conn, int fd)
+{
+	const uint32_t receive_ms = read_timeval(fd, SO_RCVTIMEO);
+	const uint32_t send_ms = read_timeval(fd, SO_SNDTIMEO);
+	unsigned int user_ms = 0;
+	socklen_t len = sizeof(user_ms);
+
+	if (conn->stream)
+		LEASH_SYS(SYS_getsockopt, fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_ms, &len);
+	conn->own_by = OWN_CALL;
+	conn->own_ms = set_for(conn->cookie);
+	if (conn->own_ms)
+		return;			/* asked for by name */
+	conn->own_ms = receive_ms;
+	conn->own_by = OWN_RCVTIMEO;
+	if (send_ms > conn->own_ms) {
+		conn->own_ms = send_ms;
+		conn->own_by = OWN_SNDTIMEO;
+	}
+	if (user_ms > conn->own_ms) {
+		conn->own_ms = user_ms;
+		conn->own_by = OWN_USER_TIMEOUT;
+	}
+}
+
+/* Its limit changed: what is pending has it from its start on. */
+static void rearm(struct leash_conn *conn)
+{
+	int64_t deadline_ns = atomic_load_explicit(&conn->deadline_ns, memory_order_relaxed);
+	const int64_t start_ns = atomic_load_explicit(&conn->start_ns, memory_order_relaxed);
+
+	if (deadline_ns == 0 || deadline_ns == LEASH_NEVER)
+		return;
+	deadline_ns = limit_at(conn, start_ns);
+	atomic_store(&conn->deadline_ns, deadline_ns);
+	leash_board_put(conn, start_ns, deadline_ns);
+	leash_watcher_see(&leash_timing_rules, deadline_ns, leash_now_ns());
+}
+
+void leash_timing_options(struct leash_conn *conn, int fd)
+{
+	if (conn->clock == LEASH_CLOCK_NONE)
+		return;
+	read_options(conn, fd);
+	rearm(conn);
+}
+
+void leash_timing_class(struct leash_conn *conn, uint8_t lists)
+{
+	if (!(lists & LEASH_LISTS_TLS) || conn->clock == LEASH_CLOCK_NONE || conn->lists == lists)
+		return;
+	conn->lists = lists;
+	if (conn->clock == LEASH_CLOCK_TURNS && (lists & LEASH_LISTS_TLS) == LEASH_LIST_BIT(LEASH_LIST_SOCKET))
+		conn->clock = LEASH_CLOCK_SOCKET;
+	rearm(conn);
+}
+
+int leash_conn_set_timeout(int fd, int limit_ms)
+{
+	const uint8_t flags = leash_fd_get(fd) ? leash_conn_flags(fd) : 0;
+	const uint64_t cookie = flags ? leash_fd_cookie(fd) : 0;
+	struct leash_conn *conn = leash_registry_of(fd);
+
+	if (!cookie)
+		return fd >= 0 && LEASH_SYS(SYS_fcntl, fd, F_GETFD) >= 0 ? -ENOTSOCK : -EBADF;
+	if (limit_ms < 0)
+		return -EINVAL;
+	atomic_store(&set_places[cookie % SET_PLACES].cookie, 0);
+	atomic_store(&set_places[cookie % SET_PLACES].limit_ms, (uint32_t)limit_ms);
+	atomic_store(&set_places[cookie % SET_PLACES].cookie, cookie);
+	leash_fd_set(fd, leash_fd_get(fd) | LEASH_FD_TIMED);
+	if (conn && conn->cookie == cookie)
+		leash_timing_options(conn, fd);
+	return 0;
+}
+
+int leash_conn_set_background(bool away)
+{
+	struct timespec now;
+
+	if (!leash_image_get())
+		return -EACCES;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (leash_background_set(leash_session_get(), away,
+				 (int64_t)now.tv_sec * 1000000000 + now.tv_nsec))
+		leash_gate_state(away ? "background" : "foreground", "netleash_set_background()");
+	return 0;
+}
+
+/* ------------------------------------------------------------------------- connect() */
+
+#define LOOKED_UP 32		/* look-ups that ended lately */
+#define LOOKED_UP_NS (250 * LEASH_MS_NS)	/* a connect() so soon after one belongs to it */
+
+static struct {
+	_Atomic uint32_t name;	/* hash; 0: none */
+	_Atomic int64_t start_ns, end_ns;
+} looked_up[LOOKED_UP];
+
+static uint32_t hash_of(const char *name)
+{
+	uint32_t hash = 5381;
+
+	for (; *name; name++)
+		hash = hash * 33 + (uint8_t)*name;
+	return hash ? hash : 1;
+}
+
+/* A request starts with its look-up (policy 5). */
+static int64_t start_of(const struct leash_gate *gate, int64_t now_ns)
+{
+	uint32_t hash;
+
+	if (!gate->host)
+		return now_ns;
+	hash = hash_of(gate->host);
+	if (atomic_load(&looked_up[hash % LOOKED_UP].name) == hash &&
+	    now_ns - atomic_load(&looked_up[hash % LOOKED_UP].end_ns) < LOOKED_UP_NS)
+		return atomic_load(&looked_up[hash % LOOKED_UP].start_ns);
+	return now_ns;
+}
+
+static uint8_t clock_of(const struct leash_conn *conn, uint8_t lists, bool dns)
+{
+	if (conn->mute)
+		return LEASH_CLOCK_NONE;
+	if (dns || !conn->stream || conn->tls_free)
+		return LEASH_CLOCK_CONNECT;
+	if ((lists & LEASH_LISTS_TLS) == LEASH_LIST_BIT(LEASH_LIST_SOCKET))
+		return LEASH_CLOCK_SOCKET;
+	return LEASH_CLOCK_TURNS;
+}
+
+int leash_timing_begin(struct leash_conn *conn, int fd, const struct leash_gate *gate, bool dns,
+		       bool running)
+{
+	const uint8_t clock = clock_of(conn, gate->verdict.lists, dns);
+	const int64_t now_ns = leash_now_ns();
+	int64_t start_ns, deadline_ns;
+	int ret;
+
+	conn->lists = gate->verdict.lists;
+	if (!running || (leash_fd_get(fd) & LEASH_FD_TIMED))
+		read_options(conn, fd);
+	memset(&turns[leash_registry_index(conn)], 0, sizeof(turns[0]));
+	conn->clock = clock;
+	if (!running || clock == LEASH_CLOCK_NONE || !conn->stream)
+		return 0;		/* a datagram's connect() does not wait for anybody */
+	conn->host = leash_gate_host(gate);
+	start_ns = start_of(gate, now_ns);
+	deadline_ns = limit_at(conn, start_ns);
+	if (deadline_ns <= now_ns)	/* the look-up took it all */
+		deadline_ns = now_ns + 1;
+	ret = pending(conn, clock == LEASH_CLOCK_CONNECT ? LEASH_PHASE_CONNECT : LEASH_PHASE_HELLO,
+		      start_ns, deadline_ns, "connect");
+	if (ret < 0)
+		conn->clock = LEASH_CLOCK_NONE;
+	return ret;
+}
+
+static void established(struct leash_conn *conn)
+{
+	if (conn->phase == LEASH_PHASE_CONNECT)
+		done(conn);
+}
+
+int leash_timing_connected(struct leash_conn *conn, int fd, int ret)
+{
+	const int error = leash_timing_errno(conn);
+
+	if (error && leash_registry_same(conn, fd))
+		return -error;
+	if (ret == 0 || ret == -EISCONN)
+		established(conn);
+	return ret;
+}
+
+int leash_timing_error(struct leash_conn *conn, int fd, int error)
+{
+	const int ended = leash_timing_errno(conn);
+
+	if (ended && leash_registry_same(conn, fd))
+		return atomic_exchange(&conn->told, 1) ? 0 : ended;
+	if (error == 0 && conn->phase == LEASH_PHASE_CONNECT && is_established(fd))
+		established(conn);
+	return error;
+}
+
+/* ------------------------------------------------------------ for who reads the requests */
+
+int leash_timing_request(struct leash_conn *conn, int fd, uint8_t lists, int64_t start_ns,
+			 const char *call)
+{
+	int ret = leash_timing_errno(conn);
+
+	(void)fd;
+	if (ret)
+		return -ret;
+	if (start_ns == 0 && atomic_load(&conn->deadline_ns) != 0)
+		start_ns = atomic_load(&conn->start_ns);
+	else
+		ret = away_on(conn, call);
+	if (ret < 0)
+		return ret;
+	if (lists & LEASH_LISTS_TLS)
+		conn->lists = lists;
+	conn->clock = LEASH_CLOCK_EXCHANGE;
+	if (start_ns == 0)
+		start_ns = leash_now_ns();
+	return pending(conn, LEASH_PHASE_WAIT, start_ns, limit_at(conn, start_ns), call);
+}
+
+void leash_timing_answered(struct leash_conn *conn, bool open)
+{
+	if (LEASH_CONN_ENDED(leash_registry_state(conn)))
+		return;
+	conn->clock = LEASH_CLOCK_EXCHANGE;
+	if (open)
+		pending(conn, LEASH_PHASE_OPEN, leash_now_ns(), LEASH_NEVER, "connectSocket");
+	else
+		done(conn);
+}
+
+/* --------------------------------------------------------------------- bytes out and in */
+
+bool leash_timing_passed(int64_t deadline_ns)
+{
+	return leash_now_ns() >= deadline_ns;
+}
+
+/* Is it over, because somebody ended it, or because it should have been? Return: 0 or a negative errno */
+static int over(struct leash_conn *conn, int fd)
+{
+	const int64_t deadline_ns = atomic_load_explicit(&conn->deadline_ns, memory_order_relaxed);
+	enum leash_conn_state why = LEASH_CONN_EXPIRED;
+	int ret = leash_timing_errno(conn);
+	int64_t since_ns, grace, away_ns;
+
+	if (ret)
+		return leash_registry_same(conn, fd) ? -ret : 0;
+	if (deadline_ns == 0)
+		return 0;
+	since_ns = leash_background_since(leash_session_get());
+	grace = grace_ns();
+	away_ns = since_ns == 0 || grace == LEASH_NEVER ? LEASH_NEVER : since_ns + grace;
+	switch (leash_deadline_due(deadline_ns, away_ns, leash_now_ns())) {
+	case LEASH_DUE_NOT:
+		return 0;
+	case LEASH_DUE_TIME:
+		break;
+	case LEASH_DUE_AWAY:
+		why = LEASH_CONN_INTERRUPTED;
+		break;
+	}
+	/* Another process held it too, or our watcher cannot reach it (hooks.md W10). */
+	leash_watcher_end(&leash_timing_rules, conn, fd, why, leash_now_ns());
+	ret = leash_timing_errno(conn);
+	return ret && leash_registry_same(conn, fd) ? -ret : 0;
+}
+
+/* In a forked child the first call on what is pending starts its own watcher (hooks.md F2). */
+static int watched(struct leash_conn *conn)
+{
+	return leash_watcher_see(&leash_timing_rules,
+				 atomic_load_explicit(&conn->deadline_ns, memory_order_relaxed),
+				 leash_now_ns());
+}
+
+int leash_timing_out_slow(struct leash_conn *conn, int fd, const char *call)
+{
+	const int64_t now_ns = leash_now_ns();
+	int ret = over(conn, fd);
+
+	if (ret < 0)
+		return ret;
+	if (atomic_load_explicit(&conn->deadline_ns, memory_order_relaxed) != 0) {
+		watched(conn);
+		return 0;
+	}
+	if (conn->clock == LEASH_CLOCK_EXCHANGE)
+		return 0;		/* whoever reads it has asked */
+	if (leash_background_since(leash_session_get()) != 0) {
+		if (!leash_registry_same(conn, fd))
+			return 0;	/* another file has this number */
+		ret = away_on(conn, call);
+		if (ret < 0)
+			return ret;
+	}
+	return pending(conn, LEASH_PHASE_WAIT, now_ns,
+		       conn->clock == LEASH_CLOCK_CONNECT ? LEASH_NEVER : limit_at(conn, now_ns), call);
+}
+
+int leash_timing_in_slow(struct leash_conn *conn, int fd)
+{
+	const int ret = over(conn, fd);
+
+	if (ret == 0 && atomic_load_explicit(&conn->deadline_ns, memory_order_relaxed) != 0)
+		watched(conn);
+	return ret;
+}
+
+static void answered(struct leash_conn *conn)
+{
+	if (conn->clock != LEASH_CLOCK_SOCKET) {
+		done(conn);
+		return;
+	}
+	conn->phase = LEASH_PHASE_OPEN;
+	atomic_store_explicit(&conn->deadline_ns, LEASH_NEVER, memory_order_relaxed);
+	leash_board_put(conn, atomic_load_explicit(&conn->start_ns, memory_order_relaxed), LEASH_NEVER);
+}
+
+void leash_timing_sent_slow(struct leash_conn *conn, int fd, const struct iovec *iov, size_t count,
+			    size_t sent)
+{
+	struct leash_tls_turns *turn = &turns[leash_registry_index(conn)];
+	const int64_t now_ms = leash_now_ns() / LEASH_MS_NS;
+	bool first;
+
+	(void)fd;
+	if (conn->phase == LEASH_PHASE_CONNECT) {
+		/* It is connected, and something may come back. */
+		conn->phase = LEASH_PHASE_WAIT;
+		atomic_store_explicit(&conn->deadline_ns, LEASH_NEVER, memory_order_relaxed);
+		leash_board_put(conn, atomic_load_explicit(&conn->start_ns, memory_order_relaxed),
+				LEASH_NEVER);
+		return;
+	}
+	if (conn->phase != LEASH_PHASE_HELLO)
+		return;
+	first = turn->data_ms == 0 && turn->side[0].head_len == 0 && turn->side[0].left == 0 && !turn->lost;
+	for (size_t i = 0; i < count && sent > 0; i++) {
+		const size_t part = iov[i].iov_len < sent ? iov[i].iov_len : sent;
+		const uint8_t *at = iov[i].iov_base;
+
+		/* A neighbour that is spoken to in neither TLS nor http: raw TCP. */
+		if (first && part > 0 && at[0] != 22 && (conn->pass & LEASH_PASS_RAW) &&
+		    leash_http_request_start(at, part) != 1) {
+			conn->clock = LEASH_CLOCK_CONNECT;
+			conn->phase = LEASH_PHASE_CONNECT;
+			leash_timing_sent_slow(conn, fd, iov, count, sent);
+			return;
+		}
+		first = first && part == 0;
+		leash_tls_turns_out(turn, at, part, now_ms);
+		sent -= part;
+	}
+}
+
+void leash_timing_answer(struct leash_conn *conn, const struct iovec *iov, size_t count, size_t got)
+{
+	struct leash_tls_turns *turn = &turns[leash_registry_index(conn)];
+	int64_t now_ms;
+	bool answer = false;
+
+	switch (conn->phase) {
+	case LEASH_PHASE_OPEN:
+	case LEASH_PHASE_IDLE:
+		return;
+	case LEASH_PHASE_HELLO:
+		now_ms = leash_now_ns() / LEASH_MS_NS;
+		for (size_t i = 0; i < count && got > 0; i++) {
+			const size_t part = iov[i].iov_len < got ? iov[i].iov_len : got;
+
+			answer |= leash_tls_turns_in(turn, iov[i].iov_base, part, now_ms);
+			got -= part;
+		}
+		if (!answer)
+			return;
+		break;
+	}
+	answered(conn);
+}
+
+ssize_t leash_timing_failed(struct leash_conn *conn, int fd, ssize_t ret)
+{
+	int error;
+
+	if (ret < 0 && ret != -ECONNRESET && ret != -EPIPE && ret != -ETIMEDOUT && ret != -ENOTCONN &&
+	    ret != -ECONNABORTED && ret != -EINVAL)
+		return ret;
+	error = over(conn, fd);
+	if (error < 0)
+		return error;
+	/* The peer has ended it: nothing is waited for any more. */
+	if (conn->stream && (ret == 0 || ret == -ECONNRESET || ret == -EPIPE) &&
+	    !LEASH_CONN_ENDED(leash_registry_state(conn)) && leash_registry_same(conn, fd))
+		done(conn);
+	return ret;
+}
+
+/* ------------------------------------------------------------------------------ look-ups */
+
+struct leash_conn *leash_timing_lookup(const char *name, uint8_t lists, const void *frame,
+				       int *ret_error)
+{
+	const int64_t now_ns = leash_now_ns();
+	struct leash_conn *conn;
+
+	const int32_t thread = (int32_t)LEASH_SYS(SYS_gettid);
+
+	*ret_error = 0;
+	if (!leash_image_get() || leash_proc_foreign())
+		return NULL;
+	/* What this thread left by siglongjmp(): its frame is gone, or it would lie above this one. */
+	for (uint32_t i = 0; i < leash_registry_high(); i++) {
+		conn = leash_registry_at(i);
+		if (leash_registry_state(conn) >= LEASH_CONN_LOOKUP && !conn->cookie &&
+		    atomic_load_explicit(&conn->fd, memory_order_relaxed) == thread &&
+		    conn->frame <= (uintptr_t)frame)
+			leash_registry_give(conn);
+	}
+	conn = leash_registry_take();
+	if (!conn) {
+		*ret_error = -ENOBUFS;
+		return NULL;
+	}
+	conn->lists = lists;
+	conn->frame = (uintptr_t)frame;
+	conn->dns_name[0] = leash_names_intern(name);
+	atomic_store(&conn->fd, thread);
+	leash_registry_set_state(conn, LEASH_CONN_LOOKUP);
+	*ret_error = pending(conn, LEASH_PHASE_WAIT, now_ns, limit_at(conn, now_ns), "getaddrinfo");
+	if (*ret_error == 0) {
+		leash_board_name(conn, LEASH_PENDING_RESOLVE, conn->dns_name[0]);
+		return conn;
+	}
+	leash_registry_set_state(conn, LEASH_CONN_FREE);
+	return NULL;
+}
+
+int leash_timing_looked_up(struct leash_conn *conn, const char *name)
+{
+	const int error = leash_timing_errno(conn);
+	const uint32_t hash = hash_of(name);
+	const int64_t start_ns = atomic_load(&conn->start_ns);
+
+	if (!error) {
+		atomic_store(&looked_up[hash % LOOKED_UP].name, 0);
+		atomic_store(&looked_up[hash % LOOKED_UP].start_ns, start_ns);
+		atomic_store(&looked_up[hash % LOOKED_UP].end_ns, leash_now_ns());
+		atomic_store(&looked_up[hash % LOOKED_UP].name, hash);
+	}
+	leash_registry_give(conn);
+	return -error;
+}

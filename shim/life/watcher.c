@@ -1,0 +1,527 @@
+/* SPDX-License-Identifier: MIT */
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <time.h>
+
+#include "shim/core/fdtab.h"
+#include "shim/core/proc.h"
+#include "shim/core/sys.h"
+#include "shim/core/trace.h"
+#include "shim/life/background.h"
+#include "shim/life/watcher.h"
+
+#ifndef MADV_WIPEONFORK
+#define MADV_WIPEONFORK 18
+#endif
+#define AGAIN_NS (5 * LEASH_MS_NS)	/* a resolver that was woken and goes on to its next server */
+#define GONE_NS (90 * LEASH_TICK_NS)	/* a look-up has 60 s at the most */
+#define HIGH_FD 512			/* where duplicates are made, if the limit is above it */
+
+_Atomic(struct leash_watcher *) leash_watcher;
+static const struct leash_watcher_rules *_Atomic the_rules;
+
+static int64_t precise_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* ------------------------------------------------------------------------- descriptors */
+
+/* A duplicate of @fd if it is still that socket (hooks.md W8); *ret_own: to be closed. Return: or -1 */
+static int duplicate(const struct leash_conn *conn, int fd, bool *ret_own)
+{
+	long copy = LEASH_SYS(SYS_fcntl, fd, F_DUPFD_CLOEXEC, HIGH_FD);
+
+	if (copy == -EINVAL)		/* the limit is below that */
+		copy = LEASH_SYS(SYS_fcntl, fd, F_DUPFD_CLOEXEC, 3);
+	*ret_own = copy >= 0;
+	if (copy < 0)			/* no number is free: as it is, and fast */
+		return leash_registry_same(conn, fd) ? fd : -1;
+	if (leash_registry_same(conn, (int)copy))
+		return (int)copy;
+	leash_sys_close((int)copy);
+	return -1;
+}
+
+/* In a directory of descriptors. Return: a duplicate, or -1 */
+static int search_proc(const struct leash_conn *conn, bool *ret_own)
+{
+	char block[1024] __attribute__((aligned(8)));
+	const int dir = leash_sys_open("/proc/self/fd", O_RDONLY | O_DIRECTORY, 0);
+	int found = -1;
+	long len;
+
+	while (dir >= 0 && found < 0 &&
+	       (len = LEASH_SYS(SYS_getdents64, dir, block, sizeof(block))) > 0) {
+		for (long at = 0; at < len && found < 0;) {
+			const struct dirent64 *entry = (const void *)(block + at);
+			int fd = 0;
+
+			at += entry->d_reclen;
+			if (entry->d_name[0] < '0' || entry->d_name[0] > '9')
+				continue;
+			for (const char *c = entry->d_name; *c; c++)
+				fd = fd * 10 + (*c - '0');
+			if (leash_registry_same(conn, fd))
+				found = duplicate(conn, fd, ret_own);
+		}
+	}
+	if (dir >= 0)
+		leash_sys_close(dir);
+	return found;
+}
+
+static int find(struct leash_conn *conn, bool *ret_own)
+{
+	int fd = atomic_load_explicit(&conn->fd, memory_order_relaxed);
+	int found = duplicate(conn, fd, ret_own);
+
+	for (fd = leash_registry_number(conn, 0); found < 0 && fd >= 0;
+	     fd = leash_registry_number(conn, fd + 1)) {
+		found = duplicate(conn, fd, ret_own);
+		if (found >= 0)
+			atomic_store_explicit(&conn->fd, fd, memory_order_relaxed);
+	}
+	return found >= 0 ? found : search_proc(conn, ret_own);
+}
+
+/* ---------------------------------------------------------------------- names look-ups */
+
+static bool copy_own(void *to, const void *from, size_t len)
+{
+	const struct iovec local = {to, len}, remote = {(void *)from, len};
+
+	return LEASH_SYS(SYS_process_vm_readv, leash_sys_getpid(), &local, 1, &remote, 1, 0) ==
+	       (long)len;
+}
+
+/* What stands in /proc/self/task/TID/syscall: "NUMBER 0xARG (six) 0xSTACK 0xCODE". Return: fields read */
+#define FIELDS 8
+static size_t blocked_in(int tid, unsigned long fields[static FIELDS])
+{
+	char path[48] = "/proc/self/task/", text[160], digits[12];
+	size_t len = strlen(path), count = 0, digit = sizeof(digits);
+	unsigned int value = (unsigned int)tid;
+	int fd;
+	long got;
+
+	do {
+		digits[--digit] = (char)('0' + value % 10);
+		value /= 10;
+	} while (value);
+	memcpy(path + len, digits + digit, sizeof(digits) - digit);
+	memcpy(path + len + sizeof(digits) - digit, "/syscall", sizeof("/syscall"));
+	fd = leash_sys_open(path, O_RDONLY, 0);
+	if (fd < 0)
+		return 0;
+	got = LEASH_SYS(SYS_read, fd, text, sizeof(text) - 1);
+	leash_sys_close(fd);
+	if (got <= 0 || text[0] < '0' || text[0] > '9')
+		return 0;		/* "running" */
+	text[got] = '\0';
+	for (const char *c = text; *c && count < FIELDS; count++) {
+		const bool hex = c[0] == '0' && c[1] == 'x';
+		unsigned long number = 0;
+
+		for (c += hex ? 2 : 0; *c && *c != ' ' && *c != '\n'; c++)
+			number = number * (hex ? 16 : 10) +
+				 (unsigned long)(*c <= '9' ? *c - '0' : *c - 'a' + 10);
+		fields[count] = number;
+		while (*c == ' ' || *c == '\n')
+			c++;
+	}
+	return count;
+}
+
+/*
+ * A datagram socket whose reader polls and then reads without waiting is not ended by shutdown(): the read
+ * says EAGAIN, and glibc goes round until its own time is up. An error that poll() sees ends it. The
+ * kernel queues one for a datagram that is too long to be sent whole; nothing leaves (ip(7), IP_RECVERR).
+ */
+static void fail_datagrams(int fd, int domain)
+{
+	static const char long_one[65527];	/* with a header of 40 bytes, above every MTU, loopback's too */
+	static const char nops[40] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+				      1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+	const int on = 1, never = IP_PMTUDISC_DO;
+	const bool v6 = domain == AF_INET6;
+
+	LEASH_SYS(SYS_setsockopt, fd, IPPROTO_IP, IP_RECVERR, &on, sizeof(on));
+	LEASH_SYS(SYS_setsockopt, fd, IPPROTO_IP, IP_MTU_DISCOVER, &never, sizeof(never));
+	LEASH_SYS(SYS_setsockopt, fd, IPPROTO_IP, IP_OPTIONS, nops, sizeof(nops));
+	if (v6) {
+		LEASH_SYS(SYS_setsockopt, fd, IPPROTO_IPV6, IPV6_RECVERR, &on, sizeof(on));
+		LEASH_SYS(SYS_setsockopt, fd, IPPROTO_IPV6, IPV6_DONTFRAG, &on, sizeof(on));
+	}
+	LEASH_SYS(SYS_sendto, fd, long_one, v6 ? sizeof(long_one) : 65507, MSG_DONTWAIT | MSG_NOSIGNAL,
+		  NULL, 0);
+}
+
+/* One of the resolver's: not one that the program made, whose numbers are flagged */
+static void wake_socket(int fd)
+{
+	const long copy = fd >= 0 && leash_fd_get(fd) == 0
+				  ? LEASH_SYS(SYS_fcntl, fd, F_DUPFD_CLOEXEC, 3)
+				  : -1;
+	int domain = AF_UNSPEC, type = 0;
+	socklen_t len = sizeof(int);
+
+	if (copy < 0)
+		return;
+	LEASH_SYS(SYS_getsockopt, copy, SOL_SOCKET, SO_DOMAIN, &domain, &len);
+	LEASH_SYS(SYS_getsockopt, copy, SOL_SOCKET, SO_TYPE, &type, &len);
+	if ((domain == AF_INET || domain == AF_INET6) && type == SOCK_DGRAM)
+		fail_datagrams((int)copy, domain);
+	else
+		LEASH_SYS(SYS_shutdown, copy, SHUT_RDWR);
+	leash_sys_close((int)copy);
+}
+
+/*
+ * The resolver's sockets are made inside libc, where no hook sees them. The thread waits on them: the
+ * kernel says in which call. It ends with the answer "nothing", tries its next server, and meets the same;
+ * so this is done again until the hook has returned.
+ */
+static void wake_lookup(struct leash_conn *conn)
+{
+	unsigned long field[FIELDS];
+	struct pollfd fds[8];
+	unsigned long count;
+
+	/* Above the hook's frame: it has left the look-up, by siglongjmp(), and waits for something else. */
+	if (blocked_in(atomic_load_explicit(&conn->fd, memory_order_relaxed), field) < FIELDS ||
+	    field[7] >= conn->frame)
+		return;
+	switch (field[0]) {
+#ifdef SYS_poll
+	case SYS_poll:
+#endif
+	case SYS_ppoll:
+		count = field[2] < 8 ? field[2] : 8;
+		if (count == 0 || !copy_own(fds, (const void *)field[1], count * sizeof(fds[0])))
+			return;
+		for (unsigned long i = 0; i < count; i++)
+			wake_socket(fds[i].fd);
+		return;
+	case SYS_read:
+	case SYS_readv:
+	case SYS_write:
+	case SYS_writev:
+	case SYS_recvfrom:
+	case SYS_recvmsg:
+	case SYS_sendto:
+	case SYS_sendmsg:
+	case SYS_connect:
+		wake_socket((int)field[1]);
+		return;
+	}
+}
+
+/* ---------------------------------------------------------------------------- one look */
+
+struct look {
+	const struct leash_watcher_rules *rules;
+	int64_t now_ns, away_ns;
+	int64_t next_ns;	/* the next thing to do */
+	bool pending;		/* something is */
+	uint32_t ended;		/* how many were: they stand in the list below, held */
+};
+
+static uint16_t ended[LEASH_CONN_MAX];
+
+static void end(struct look *look, struct leash_conn *conn, enum leash_conn_state why)
+{
+	const uint32_t word = leash_registry_hold(conn);
+	const enum leash_conn_state state = (enum leash_conn_state)(word & LEASH_CONN_STATE_MASK);
+	const bool lookup = state == LEASH_CONN_LOOKUP;
+	const int number = atomic_load_explicit(&conn->fd, memory_order_relaxed);
+	bool own = false, done = false, gone = false;
+	int fd = -1;
+
+	if (state > LEASH_CONN_CLAIMED && state != LEASH_CONN_DENIED && !LEASH_CONN_ENDED(state)) {
+		if (!lookup) {
+			atomic_store(&conn->doubled, 1);
+			/* Being closed: whoever does it waits for us from here on, or we see it. */
+			gone = atomic_load(&conn->state) != word || atomic_load(&conn->orphan);
+			fd = gone ? -1 : find(conn, &own);
+		}
+		if (gone) {
+			;
+		} else if (!lookup && fd < 0) {
+			/* Closed behind our back; whoever else holds it looks after it himself. */
+			atomic_store(&conn->deadline_ns, 0);
+			leash_registry_forget(conn);
+		} else if (!look->rules->may_end(conn, fd, why)) {
+			atomic_store(&conn->deadline_ns, 0);
+			leash_board_put(conn, 0, 0);
+		} else {
+			done = leash_registry_end(conn, word, why);
+		}
+	}
+	if (done && lookup) {
+		wake_lookup(conn);
+		look->pending = true;
+		look->next_ns = look->now_ns + AGAIN_NS;
+	} else if (done) {
+		/* The usual case of one number now, the others when the round is over. */
+		leash_fd_set(number, leash_fd_get(number) | LEASH_FD_JUDGE);
+		LEASH_SYS(SYS_shutdown, fd, SHUT_RDWR);
+		atomic_store(&conn->deadline_ns, 0);
+		leash_board_put(conn, 0, 0);
+	}
+	if (own)
+		leash_sys_close(fd);
+	atomic_store(&conn->doubled, 0);
+	if (done)
+		ended[look->ended++] = (uint16_t)leash_registry_index(conn);
+	else
+		leash_registry_release(conn);
+}
+
+void leash_watcher_end(const struct leash_watcher_rules *rules, struct leash_conn *conn, int fd,
+		       enum leash_conn_state why, int64_t now_ns)
+{
+	const uint32_t word = leash_registry_hold(conn);
+	const enum leash_conn_state state = (enum leash_conn_state)(word & LEASH_CONN_STATE_MASK);
+
+	if (state > LEASH_CONN_CLAIMED && state != LEASH_CONN_DENIED && !LEASH_CONN_ENDED(state) &&
+	    leash_registry_same(conn, fd)) {
+		if (!rules->may_end(conn, fd, why)) {
+			atomic_store(&conn->deadline_ns, 0);
+			leash_board_put(conn, 0, 0);
+		} else if (leash_registry_end(conn, word, why)) {
+			leash_registry_judge_ended();
+			LEASH_SYS(SYS_shutdown, fd, SHUT_RDWR);
+			atomic_store(&conn->deadline_ns, 0);
+			leash_board_put(conn, 0, 0);
+			rules->ended(conn, why, now_ns);
+		}
+	}
+	leash_registry_release(conn);
+}
+
+static void look_at(struct look *look, struct leash_conn *conn)
+{
+	const int64_t deadline_ns = atomic_load_explicit(&conn->deadline_ns, memory_order_relaxed);
+	const enum leash_conn_state state = leash_registry_state(conn);
+
+	if (deadline_ns == 0 || state == LEASH_CONN_CLAIMED)
+		return;
+	if (state == LEASH_CONN_FREE || (LEASH_CONN_ENDED(state) && conn->cookie)) {
+		/* A thread that was on its way when the slot was given up. */
+		atomic_store(&conn->deadline_ns, 0);
+		return;
+	}
+	if (LEASH_CONN_ENDED(state)) {
+		/* One that does not come back left by siglongjmp(): its thread's next one finds the slot. */
+		if (look->now_ns - conn->start_ns > GONE_NS) {
+			atomic_store(&conn->deadline_ns, 0);
+			return;
+		}
+		wake_lookup(conn);
+		look->pending = true;
+		look->next_ns = look->now_ns + AGAIN_NS;
+		return;
+	}
+	switch (leash_deadline_due(deadline_ns, look->away_ns, look->now_ns)) {
+	case LEASH_DUE_NOT:
+		look->pending = true;
+		if (deadline_ns < look->next_ns)
+			look->next_ns = deadline_ns;
+		break;
+	case LEASH_DUE_TIME:
+		end(look, conn, LEASH_CONN_EXPIRED);
+		break;
+	case LEASH_DUE_AWAY:
+		end(look, conn, LEASH_CONN_INTERRUPTED);
+		break;
+	}
+}
+
+/* @wake_ns: until when the watcher meant to sleep, LEASH_NEVER if it was woken */
+static void look(struct look *look, const struct leash_session *page, int64_t wake_ns)
+{
+	const int64_t since_ns = leash_background_since(page);
+	const int64_t grace_ns = look->rules->grace_ns();
+	const bool stopped = wake_ns != LEASH_NEVER && since_ns == 0 && grace_ns != LEASH_NEVER &&
+			     leash_deadline_stopped(wake_ns, look->now_ns, grace_ns);
+	const uint32_t high = leash_registry_high();
+
+	look->next_ns = LEASH_NEVER;
+	look->away_ns = LEASH_NEVER;
+	if (stopped)
+		look->away_ns = wake_ns + grace_ns;
+	else if (since_ns != 0 && grace_ns != LEASH_NEVER)
+		look->away_ns = since_ns + grace_ns;
+	for (uint32_t i = 0; i < high; i++)
+		look_at(look, leash_registry_at(i));
+	if (look->pending && look->away_ns > look->now_ns && look->away_ns < look->next_ns)
+		look->next_ns = look->away_ns;
+	if (stopped)
+		look->rules->stopped();
+	if (look->ended > 0)
+		leash_registry_judge_ended();
+	for (uint32_t i = 0; i < look->ended; i++) {
+		struct leash_conn *conn = leash_registry_at(ended[i]);
+
+		look->rules->ended(conn, leash_registry_state(conn), look->now_ns);
+		leash_registry_release(conn);
+	}
+}
+
+/* ---------------------------------------------------------------------------- the thread */
+
+/*
+ * Has every other thread left by pthread_exit(), the first one included? Then the process must end, and only
+ * we keep it (W6). The first one stays as a zombie, without a working directory; the links of the
+ * directory of threads are two more than these. No descriptor is opened: a program of one thread may
+ * count on the number that its next open() gets.
+ */
+static bool alone(void)
+{
+	struct stat threads;
+	char byte;
+
+	return LEASH_SYS(SYS_newfstatat, AT_FDCWD, "/proc/self/task", &threads, 0) == 0 &&
+	       threads.st_nlink == 2 + 2 &&
+	       LEASH_SYS(SYS_readlinkat, AT_FDCWD, "/proc/self/cwd", &byte, 1) == -ENOENT;
+}
+
+static bool anything(void)
+{
+	for (uint32_t i = 0; i < leash_registry_high(); i++)
+		if (atomic_load_explicit(&leash_registry_at(i)->deadline_ns, memory_order_relaxed) != 0)
+			return true;
+	return false;
+}
+
+static void *watch(void *arg)
+{
+	struct leash_watcher *self = arg;
+	struct leash_session *page = leash_background_get();
+	int64_t wake_ns = LEASH_NEVER;
+	sigset_t none;
+
+	LEASH_SYS(SYS_prctl, PR_SET_NAME, "netleash", 0, 0, 0);
+	atomic_store(&self->state, LEASH_WATCHER_RUNNING);
+	for (;;) {
+		struct look now = {.rules = atomic_load(&the_rules)};
+		struct timespec until;
+		uint32_t seen;
+
+		/* Awake: whoever has something sooner than a tick from now on says so. */
+		atomic_store(&self->wake_ns, LEASH_NEVER);
+		seen = atomic_load(&page->change);
+		now.now_ns = precise_ns();
+		look(&now, page, wake_ns);
+		if (!now.pending) {
+			uint32_t none_yet = 0;
+
+			atomic_store(&self->state, 0);
+			/* Whoever has something pending since sees the 0, or is seen here. */
+			atomic_thread_fence(memory_order_seq_cst);
+			if (!anything() ||
+			    !atomic_compare_exchange_strong(&self->state, &none_yet,
+							    LEASH_WATCHER_RUNNING))
+				return NULL;
+			wake_ns = LEASH_NEVER;
+			continue;
+		}
+		if (alone())
+			break;
+		wake_ns = leash_deadline_wake(now.next_ns, now.now_ns);
+		atomic_store(&self->wake_ns, wake_ns);
+		until = (struct timespec){wake_ns / 1000000000, wake_ns % 1000000000};
+		/* Absolute, CLOCK_MONOTONIC; the page is shared. */
+		if (LEASH_SYS(SYS_futex, &page->change, FUTEX_WAIT_BITSET, seen, &until, NULL,
+			      FUTEX_BITSET_MATCH_ANY) != -ETIMEDOUT)
+			wake_ns = LEASH_NEVER;
+	}
+	atomic_store(&self->state, 0);
+	/* A SIGTERM that waits for a thread that takes it is for the program's end. */
+	sigemptyset(&none);
+	pthread_sigmask(SIG_SETMASK, &none, NULL);
+	return NULL;			/* the last one: libc runs exit(0) */
+}
+
+static struct leash_watcher *here(void)
+{
+	struct leash_watcher *self = atomic_load_explicit(&leash_watcher, memory_order_acquire);
+	struct leash_watcher *expected = NULL;
+	const pid_t pid = leash_sys_getpid();
+	int32_t owner = 0;
+	long page;
+
+	if (!self) {
+		page = LEASH_SYS(SYS_mmap, NULL, 4096, PROT_READ | PROT_WRITE,
+				 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (page < 0)
+			return NULL;
+		LEASH_SYS(SYS_madvise, page, 4096, MADV_WIPEONFORK);
+		self = (struct leash_watcher *)page;
+		if (!atomic_compare_exchange_strong(&leash_watcher, &expected, self)) {
+			LEASH_SYS(SYS_munmap, page, 4096);
+			self = expected;
+		}
+	}
+	if (atomic_load(&self->owner) == 0 && atomic_compare_exchange_strong(&self->owner, &owner, pid))
+		/* The first time in this process. What a parent listed is the parent's. */
+		for (uint32_t i = 0; i < leash_registry_high(); i++)
+			leash_registry_at(i)->board = 0;
+	return self;
+}
+
+static int start(struct leash_watcher *self)
+{
+	sigset_t all, before;
+	pthread_attr_t attr;
+	pthread_t thread;
+	int error;
+
+	/* Not glibc's own two, or the next setuid() of the program would wait for ever (W2). */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	error = pthread_create(&thread, &attr, watch, self);
+	pthread_attr_destroy(&attr);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (error)
+		atomic_store(&self->state, 0);
+	return -error;
+}
+
+int leash_watcher_call(const struct leash_watcher_rules *rules, int64_t deadline_ns, int64_t now_ns)
+{
+	struct leash_watcher *self;
+	uint32_t none = 0;
+
+	/* A vfork() child has our memory and no thread of its own may be made there. What it waits for is
+	 * compared when it enters a hook (W10). */
+	if (leash_proc_foreign())
+		return 0;
+	self = here();
+	if (!self || !leash_background_get())
+		return -ENOMEM;
+	atomic_store(&the_rules, rules);
+	if (atomic_compare_exchange_strong(&self->state, &none, LEASH_WATCHER_STARTING))
+		return start(self);
+	if (deadline_ns - now_ns <= LEASH_TICK_NS && deadline_ns < atomic_load(&self->wake_ns))
+		leash_background_nudge(leash_background_get());
+	return 0;
+}

@@ -1,0 +1,793 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * OpenSSL 1.1 and 3: the peer is verified by us, whatever the program has set (design: TLS 3).
+ *
+ * Point A is X509_verify_cert(), which libssl calls once in each full handshake, across the library
+ * border, in every verify mode. A refusal there is an ordinary verification failure: libssl sends the
+ * alert and reports its own error. Point B is the end of the handshake, in our info callback, and once
+ * more before data where nobody has seen that end: it covers what never comes through A (resumption,
+ * anonymous ciphers, pre-shared keys, a chain that is not the peer's).
+ *
+ * The record of an SSL is its ex_data. The program's callbacks may longjmp(): nothing is held while
+ * one is called.
+ */
+#include <string.h>
+#include <sys/mman.h>
+
+#include "shim/conn/verify.h"
+#include "shim/core/sys.h"
+#include "shim/tls/instance.h"
+
+#define CALLER() __builtin_return_address(0)
+
+/* What is known of an SSL. Memory of its library, freed with it. */
+struct record {
+	struct leash_tie tie;
+	bool tied;		/* .tie is of this handshake */
+	bool accepted;		/* A has accepted a chain in this handshake */
+	bool good;		/* B has, or it is none of our business: data may flow */
+	int killed;		/* B has refused: X509_V_ERR code */
+	unsigned char *leaf;	/* DER that A accepted; NULL: whatever it was, it may be */
+	size_t leaf_len;
+	leash_info_fn *theirs;	/* the program's callback on this SSL; NULL: that of its context */
+};
+
+struct ctx_record {
+	const struct leash_openssl *lib;
+	leash_info_fn *theirs;
+	leash_verify_fn *verify;	/* the program's, which stands in place of X509_verify_cert() */
+	void *arg;
+};
+
+static void info(const struct ssl_st *ssl, int where, int ret);
+
+/* -------------------------------------------------------------------------- records */
+
+static void *take(const struct leash_openssl *lib, size_t size)
+{
+	return lib->CRYPTO_zalloc(size, "netleash", 0);
+}
+
+static void give(const struct leash_openssl *lib, void *at)
+{
+	if (at)
+		lib->CRYPTO_free(at, "netleash", 0);
+}
+
+static void clear_mark(const struct leash_openssl *lib, struct record *record)
+{
+	give(lib, record->leaf);
+	record->leaf = NULL;
+	record->leaf_len = 0;
+	record->accepted = record->good = record->tied = false;
+	record->killed = 0;
+}
+
+void leash_openssl_free_ssl(void *parent, void *ptr, struct crypto_ex_data_st *ad, int idx, long argl,
+			    void *argp)
+{
+	struct record *record = ptr;
+
+	(void)parent, (void)ad, (void)idx, (void)argl;
+	if (!record)
+		return;
+	clear_mark(argp, record);
+	give(argp, record);
+}
+
+void leash_openssl_free_ctx(void *parent, void *ptr, struct crypto_ex_data_st *ad, int idx, long argl,
+			    void *argp)
+{
+	(void)parent, (void)ad, (void)idx, (void)argl;
+	give(argp, ptr);
+}
+
+/* SSL_dup(): the copy has made no handshake, and a record belongs to one SSL. */
+int leash_openssl_dup_ssl(struct crypto_ex_data_st *to, const struct crypto_ex_data_st *from,
+			  void **data, int idx, long argl, void *argp)
+{
+	(void)to, (void)from, (void)idx, (void)argl, (void)argp;
+	*data = NULL;
+	return 1;
+}
+
+static struct record *find_record(const struct leash_openssl *lib, const struct ssl_st *ssl)
+{
+	return lib->SSL_get_ex_data(ssl, lib->ssl_index);
+}
+
+/* Also puts our callback on it. Return: NULL without memory */
+static struct record *record_of(const struct leash_openssl *lib, struct ssl_st *ssl)
+{
+	struct record *record = find_record(lib, ssl);
+	leash_info_fn *now;
+
+	if (record)
+		return record;
+	record = take(lib, sizeof(*record));
+	if (!record)
+		return NULL;
+	if (!lib->SSL_set_ex_data(ssl, lib->ssl_index, record)) {
+		give(lib, record);
+		return NULL;
+	}
+	now = lib->SSL_get_info_callback(ssl);
+	if (now != info) {
+		record->theirs = now;
+		lib->SSL_set_info_callback(ssl, info);
+	}
+	return record;
+}
+
+static struct ctx_record *ctx_record_of(const struct leash_openssl *lib, struct ssl_ctx_st *ctx)
+{
+	struct ctx_record *record = lib->SSL_CTX_get_ex_data(ctx, lib->ctx_index);
+	leash_info_fn *now;
+
+	if (record)
+		return record;
+	record = take(lib, sizeof(*record));
+	if (!record)
+		return NULL;
+	record->lib = lib;
+	if (!lib->SSL_CTX_set_ex_data(ctx, lib->ctx_index, record)) {
+		give(lib, record);
+		return NULL;
+	}
+	now = lib->SSL_CTX_get_info_callback(ctx);
+	if (now != info) {
+		record->theirs = now;
+		lib->SSL_CTX_set_info_callback(ctx, info);
+	}
+	return record;
+}
+
+/* A client of TLS is what the rules are for; servers and DTLS go their own way. */
+static bool is_ours(const struct leash_openssl *lib, const struct ssl_st *ssl)
+{
+	return !lib->SSL_is_server(ssl) && !lib->SSL_is_dtls(ssl);
+}
+
+/* --------------------------------------------------------------------------- errors */
+
+static void put_error(const struct leash_openssl *lib, int in, int reason, const char *text)
+{
+	if (lib->ERR_set_error && lib->ERR_new && lib->ERR_set_debug) {
+		lib->ERR_new();
+		lib->ERR_set_debug("netleash", 0, "netleash");
+		lib->ERR_set_error(in, reason, "%s", text);
+	} else if (lib->ERR_put_error) {
+		lib->ERR_put_error(in, 0, reason, "netleash", 0);
+		if (lib->ERR_add_error_data)
+			lib->ERR_add_error_data(1, text);
+	}
+}
+
+static void put_killed(const struct leash_openssl *lib)
+{
+	lib->ERR_clear_error();
+	put_error(lib, OSSL_LIB_SSL, OSSL_R_CERTIFICATE_VERIFY_FAILED, "netleash: see its line");
+}
+
+static void put_refused(const struct leash_openssl *lib, const char *text)
+{
+	lib->ERR_clear_error();
+	put_error(lib, OSSL_LIB_SYS, EACCES, text);
+}
+
+/* ---------------------------------------------------------------------------- chains */
+
+/* Certificates as DER, in a mapping of their own: a chain is larger than a stack should be. */
+struct ders {
+	struct leash_cert certs[LEASH_CERTS_MAX];
+	size_t count;
+	unsigned char *block;
+	size_t size;
+};
+
+static void free_ders(struct ders *ders)
+{
+	if (ders->block)
+		LEASH_SYS(SYS_munmap, ders->block, ders->size);
+}
+
+static int der_len(const struct leash_openssl *lib, const struct x509_st *cert)
+{
+	return cert ? lib->i2d_X509(cert, NULL) : -1;
+}
+
+/* @leaf first, then @others without it. Return: false: too many, or no memory */
+static bool make_ders(const struct leash_openssl *lib, const struct x509_st *leaf,
+		      const struct stack_st *others, struct ders *ret)
+{
+	const int count = others ? lib->OPENSSL_sk_num(others) : 0;
+	const struct x509_st *certs[LEASH_CERTS_MAX];
+	size_t size = 0;
+	unsigned char *at;
+	long block;
+
+	memset(ret, 0, sizeof(*ret));
+	certs[ret->count++] = leaf;
+	for (int i = 0; i < count; i++) {
+		const struct x509_st *cert = lib->OPENSSL_sk_value(others, i);
+
+		if (i == 0 && cert == leaf)
+			continue;
+		if (ret->count == LEASH_CERTS_MAX)
+			return false;
+		certs[ret->count++] = cert;
+	}
+	for (size_t i = 0; i < ret->count; i++) {
+		const int len = der_len(lib, certs[i]);
+
+		if (len <= 0 || len > 1 << 20)
+			return false;
+		size += (size_t)len;
+	}
+	block = LEASH_SYS(SYS_mmap, NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (block < 0)
+		return false;
+	ret->block = at = (unsigned char *)block;
+	ret->size = size;
+	for (size_t i = 0; i < ret->count; i++) {
+		unsigned char *start = at;
+
+		if (der_len(lib, certs[i]) > ret->block + size - at)
+			return false;
+		lib->i2d_X509(certs[i], &at);
+		ret->certs[i] = (struct leash_cert){.bytes = start, .len = (size_t)(at - start)};
+	}
+	return true;
+}
+
+/* ---------------------------------------------------------------------------- A and B */
+
+static void tie(const struct leash_openssl *lib, const struct ssl_st *ssl, struct record *record)
+{
+	unsigned char random[32];
+	struct leash_tie found;
+
+	if (record->tied || lib->SSL_get_client_random(ssl, random, sizeof(random)) != sizeof(random))
+		return;
+	if (leash_verify_tie(random, &found)) {
+		record->tie = found;
+		record->tied = true;
+	}
+}
+
+/* Return: 0, or an X509_V_ERR code; said */
+static int judge(const struct leash_openssl *lib, const struct ssl_st *ssl, struct record *record,
+		 const struct x509_st *leaf, const struct stack_st *others, const char *call)
+{
+	const struct ssl_cipher_st *cipher = lib->SSL_get_current_cipher(ssl);
+	struct ders ders;
+	struct leash_chain chain;
+	int ret;
+
+	if (record->tie.free && leash_verify_tied(&record->tie)) {
+		record->accepted = true;
+		return 0;
+	}
+	if (!make_ders(lib, leaf, others, &ders)) {
+		ret = leash_verify_reject(&record->tie, call, LEASH_REJECT_MALFORMED);
+	} else if (record->accepted && record->leaf && record->leaf_len == ders.certs[0].len &&
+		   memcmp(record->leaf, ders.certs[0].bytes, record->leaf_len) == 0) {
+		ret = 0;			/* seen and judged in this handshake */
+	} else {
+		chain = (struct leash_chain){
+			.version = (uint16_t)lib->SSL_version(ssl),
+			.cipher = cipher ? lib->SSL_CIPHER_get_protocol_id(cipher) : 0,
+			.count = ders.count,
+			.certs = ders.certs,
+		};
+		ret = leash_verify_chain(&record->tie, call, &chain);
+		if (ret == 0) {
+			give(lib, record->leaf);
+			record->leaf_len = ders.certs[0].len;
+			record->leaf = take(lib, record->leaf_len);
+			if (record->leaf)
+				memcpy(record->leaf, ders.certs[0].bytes, record->leaf_len);
+			record->accepted = record->leaf != NULL;
+		}
+	}
+	free_ders(&ders);
+	return ret;
+}
+
+/* Point A. Return: 0: go on as the program likes; else the code of a refusal, everything set */
+static int point_a(const struct leash_openssl *lib, struct x509_store_ctx_st *store, const char *call)
+{
+	struct ssl_st *ssl = lib->X509_STORE_CTX_get_ex_data(
+		store, lib->SSL_get_ex_data_X509_STORE_CTX_idx());
+	const struct x509_st *leaf;
+	struct record *record;
+	int code;
+
+	if (!ssl || !is_ours(lib, ssl))
+		return 0;
+	leaf = lib->X509_STORE_CTX_get0_cert(store);
+	record = record_of(lib, ssl);
+	if (!record) {
+		code = LEASH_CODE_OTHER;
+	} else {
+		tie(lib, ssl, record);
+		code = leaf ? judge(lib, ssl, record, leaf, lib->X509_STORE_CTX_get0_untrusted(store), call) :
+			      leash_verify_reject(&record->tie, call, LEASH_REJECT_NOT_X509);
+	}
+	if (code == 0)
+		return 0;
+	/* libssl looks at the mode after this call, so now it fails. */
+	lib->SSL_set_verify(ssl, OSSL_VERIFY_PEER, NULL);
+	lib->X509_STORE_CTX_set_error(store, code);
+	return code;
+}
+
+static void kill_ssl(const struct leash_openssl *lib, struct ssl_st *ssl, struct record *record, int code)
+{
+	record->killed = code;
+	lib->SSL_set_verify_result(ssl, code);
+	lib->SSL_set_shutdown(ssl, OSSL_SHUTDOWN_BOTH);
+	put_killed(lib);
+	leash_verify_end(&record->tie);
+}
+
+/* Point B */
+static void point_b(const struct leash_openssl *lib, struct ssl_st *ssl, struct record *record,
+		    const char *call)
+{
+	struct ssl_session_st *session;
+	struct x509_st *leaf;
+	int code;
+
+	if (record->good || record->killed)
+		return;
+	tie(lib, ssl, record);
+	leaf = lib->SSL_get1_peer_certificate ? lib->SSL_get1_peer_certificate(ssl) :
+						lib->SSL_get_peer_certificate(ssl);
+	if (leaf) {
+		code = judge(lib, ssl, record, leaf, lib->SSL_get_peer_cert_chain(ssl), call);
+		lib->X509_free(leaf);
+	} else {
+		code = leash_verify_reject(&record->tie, call, LEASH_REJECT_NO_CERTIFICATE);
+	}
+	if (code) {
+		kill_ssl(lib, ssl, record, code);
+		return;
+	}
+	record->good = true;
+	give(lib, record->leaf);
+	record->leaf = NULL;
+	session = lib->SSL_get_session(ssl);
+	if (session)
+		lib->SSL_SESSION_set_ex_data(session, lib->session_index,
+					     (void *)leash_verify_name(&record->tie));
+}
+
+/* A handshake begins. SSL_CONF_cmd() and openssl.cnf reach these settings without a call that we
+ * would see, so they are made here, for clients alone. */
+static void begin(const struct leash_openssl *lib, struct ssl_st *ssl, struct record *record)
+{
+	long max;
+
+	clear_mark(lib, record);
+	if (leash_verify_skipped())
+		return;
+	lib->SSL_ctrl(ssl, OSSL_CTRL_SET_MIN_VERSION, 0x0303, NULL);
+	max = lib->SSL_ctrl(ssl, OSSL_CTRL_GET_MAX_VERSION, 0, NULL);
+	if (max > 0 && max < 0x0303)
+		lib->SSL_ctrl(ssl, OSSL_CTRL_SET_MAX_VERSION, 0x0303, NULL);
+	lib->SSL_clear_options(ssl, OSSL_OP_ENABLE_KTLS);
+}
+
+/*
+ * The two ends found no version. Where we say so, the server chose one that is too old; where the
+ * server says so, it may also be that the program wants none of its new ones.
+ */
+static void alert(const struct leash_openssl *lib, struct ssl_st *ssl, struct record *record, int where,
+		  int what)
+{
+	const long max = lib->SSL_ctrl(ssl, OSSL_CTRL_GET_MAX_VERSION, 0, NULL);
+
+	if ((what & 0xff) != OSSL_ALERT_PROTOCOL_VERSION || record->good || record->accepted ||
+	    (where == OSSL_CB_READ_ALERT && max > 0 && max < 0x0304))
+		return;
+	tie(lib, ssl, record);
+	if (record->tied)
+		leash_verify_reject(&record->tie, "SSL_connect", LEASH_REJECT_VERSION);
+}
+
+static void watch(const struct leash_openssl *lib, struct ssl_st *ssl, struct record *record, int where,
+		  int ret)
+{
+	const int error = errno;
+
+	if (where & OSSL_CB_HANDSHAKE_START)
+		begin(lib, ssl, record);
+	else if (where & OSSL_CB_HANDSHAKE_DONE)
+		point_b(lib, ssl, record, "SSL_connect");
+	else if (where == OSSL_CB_CONNECT_LOOP)
+		tie(lib, ssl, record);
+	else if (where == OSSL_CB_READ_ALERT || where == OSSL_CB_WRITE_ALERT)
+		alert(lib, ssl, record, where, ret);
+	errno = error;
+}
+
+static void info(const struct ssl_st *ssl_, int where, int ret)
+{
+	struct ssl_st *ssl = (struct ssl_st *)ssl_;
+	const struct leash_openssl *lib = leash_openssl_of(ssl, CALLER(), "SSL_connect");
+	struct ctx_record *ctx;
+	struct record *record;
+	leash_info_fn *theirs;
+
+	if (!lib || !lib->bound)
+		return;
+	record = record_of(lib, ssl);
+	if (record && is_ours(lib, ssl))
+		watch(lib, ssl, record, where, ret);
+	theirs = record ? record->theirs : NULL;
+	if (!theirs) {
+		ctx = lib->SSL_CTX_get_ex_data(lib->SSL_get_SSL_CTX(ssl), lib->ctx_index);
+		theirs = ctx ? ctx->theirs : NULL;
+	}
+	if (theirs)
+		theirs(ssl, where, ret);
+}
+
+/* --------------------------------------------------------------------- hooks: the gate */
+
+LEASH_EXPORT int X509_verify_cert(struct x509_store_ctx_st *store)
+{
+	const struct leash_openssl *lib = leash_openssl_of(NULL, CALLER(), "X509_verify_cert");
+
+	if (!lib || !lib->X509_verify_cert)
+		return -1;
+	if (store && lib->bound && point_a(lib, store, "SSL_connect"))
+		return 0;
+	return lib->X509_verify_cert(store);
+}
+
+/* Stands in the library for the program's own callback; ours first, then theirs. */
+static int verify_wrapped(struct x509_store_ctx_st *store, void *arg)
+{
+	const struct ctx_record *ctx = arg;
+
+	if (point_a(ctx->lib, store, "SSL_connect"))
+		return 0;
+	return ctx->verify(store, ctx->arg);
+}
+
+LEASH_EXPORT void SSL_CTX_set_cert_verify_callback(struct ssl_ctx_st *ctx, leash_verify_fn *verify,
+						   void *arg)
+{
+	const struct leash_openssl *lib = leash_openssl_of(ctx, CALLER(), __func__);
+	struct ctx_record *record = lib && lib->bound && ctx ? ctx_record_of(lib, ctx) : NULL;
+
+	if (!lib || !lib->SSL_CTX_set_cert_verify_callback)
+		return;
+	if (record) {
+		record->verify = verify;
+		record->arg = arg;
+		if (verify) {
+			verify = verify_wrapped;
+			arg = record;
+		}
+	}
+	lib->SSL_CTX_set_cert_verify_callback(ctx, verify, arg);
+}
+
+/* A library that cannot be verified is not used, rather than used blindly. */
+static struct ssl_ctx_st *made_ctx(const struct leash_openssl *lib, struct ssl_ctx_st *ctx)
+{
+	if (ctx && lib->bound)
+		ctx_record_of(lib, ctx);
+	return ctx;
+}
+
+static bool usable(const struct leash_openssl *lib)
+{
+	if (lib->missing)
+		leash_verify_unbound(lib->missing);
+	return !lib->missing;
+}
+
+LEASH_EXPORT struct ssl_ctx_st *SSL_CTX_new(const struct ssl_method_st *method)
+{
+	const struct leash_openssl *lib = leash_openssl_of(method, CALLER(), __func__);
+
+	if (!lib || !lib->SSL_CTX_new || !usable(lib))
+		return NULL;
+	return made_ctx(lib, lib->SSL_CTX_new(method));
+}
+
+LEASH_EXPORT struct ssl_ctx_st *SSL_CTX_new_ex(void *with, const char *properties,
+					       const struct ssl_method_st *method)
+{
+	const struct leash_openssl *lib = leash_openssl_of(method, CALLER(), __func__);
+
+	if (!lib || !lib->SSL_CTX_new_ex || !usable(lib))
+		return NULL;
+	return made_ctx(lib, lib->SSL_CTX_new_ex(with, properties, method));
+}
+
+LEASH_EXPORT struct ssl_st *SSL_new(struct ssl_ctx_st *ctx)
+{
+	const struct leash_openssl *lib = leash_openssl_of(ctx, CALLER(), __func__);
+	struct ssl_st *ssl;
+
+	if (!lib || !lib->SSL_new)
+		return NULL;
+	ssl = lib->SSL_new(ctx);
+	if (!ssl || !lib->bound)
+		return ssl;
+	ctx_record_of(lib, ctx);
+	record_of(lib, ssl);
+	return ssl;
+}
+
+LEASH_EXPORT void SSL_CTX_set_info_callback(struct ssl_ctx_st *ctx, leash_info_fn *theirs)
+{
+	const struct leash_openssl *lib = leash_openssl_of(ctx, CALLER(), __func__);
+	struct ctx_record *record = lib && lib->bound && ctx ? ctx_record_of(lib, ctx) : NULL;
+
+	if (record)
+		record->theirs = theirs;
+	else if (lib && lib->SSL_CTX_set_info_callback)
+		lib->SSL_CTX_set_info_callback(ctx, theirs);
+}
+
+LEASH_EXPORT leash_info_fn *SSL_CTX_get_info_callback(struct ssl_ctx_st *ctx)
+{
+	const struct leash_openssl *lib = leash_openssl_of(ctx, CALLER(), __func__);
+	struct ctx_record *record = lib && lib->bound && ctx ? ctx_record_of(lib, ctx) : NULL;
+
+	if (record)
+		return record->theirs;
+	return lib && lib->SSL_CTX_get_info_callback ? lib->SSL_CTX_get_info_callback(ctx) : NULL;
+}
+
+LEASH_EXPORT void SSL_set_info_callback(struct ssl_st *ssl, leash_info_fn *theirs)
+{
+	const struct leash_openssl *lib = leash_openssl_of(ssl, CALLER(), __func__);
+	struct record *record = lib && lib->bound && ssl ? record_of(lib, ssl) : NULL;
+
+	if (record)
+		record->theirs = theirs;
+	else if (lib && lib->SSL_set_info_callback)
+		lib->SSL_set_info_callback(ssl, theirs);
+}
+
+LEASH_EXPORT leash_info_fn *SSL_get_info_callback(const struct ssl_st *ssl)
+{
+	const struct leash_openssl *lib = leash_openssl_of(ssl, CALLER(), __func__);
+	struct record *record = lib && lib->bound && ssl ? find_record(lib, ssl) : NULL;
+
+	if (record)
+		return record->theirs;
+	return lib && lib->SSL_get_info_callback ? lib->SSL_get_info_callback(ssl) : NULL;
+}
+
+LEASH_EXPORT int SSL_clear(struct ssl_st *ssl)
+{
+	const struct leash_openssl *lib = leash_openssl_of(ssl, CALLER(), __func__);
+	struct record *record = lib && lib->bound && ssl ? find_record(lib, ssl) : NULL;
+
+	if (record) {
+		clear_mark(lib, record);
+		record->tie = (struct leash_tie){0};
+	}
+	return lib && lib->SSL_clear ? lib->SSL_clear(ssl) : 0;
+}
+
+LEASH_EXPORT struct ssl_ctx_st *SSL_set_SSL_CTX(struct ssl_st *ssl, struct ssl_ctx_st *ctx)
+{
+	const struct leash_openssl *lib = leash_openssl_of(ssl, CALLER(), __func__);
+	struct record *record = lib && lib->bound && ssl ? find_record(lib, ssl) : NULL;
+
+	if (record && record->good)
+		record->good = record->accepted = false;	/* looked at again before the next data */
+	return lib && lib->SSL_set_SSL_CTX ? lib->SSL_set_SSL_CTX(ssl, ctx) : NULL;
+}
+
+/* ------------------------------------------------------- hooks: end of handshake, data */
+
+enum way { GO, STOP };
+
+/* Before anything moves on this SSL. STOP: an error stands in the library's queue */
+static enum way before(const struct leash_openssl *lib, struct ssl_st *ssl, const char *call)
+{
+	const int error = errno;
+	struct record *record;
+
+	if (!lib->bound)
+		return GO;
+	record = find_record(lib, ssl);
+	if (leash_likely(record && record->good))
+		return GO;
+	if (!record)
+		record = record_of(lib, ssl);
+	if (!record) {
+		put_refused(lib, "netleash: no memory");
+		errno = EACCES;
+		return STOP;
+	}
+	if (record->killed) {
+		put_killed(lib);
+		errno = EACCES;
+		return STOP;
+	}
+	if (!lib->SSL_is_init_finished(ssl))
+		return GO;
+	if (!is_ours(lib, ssl)) {
+		record->good = true;
+		return GO;
+	}
+	point_b(lib, ssl, record, call);	/* nobody saw the end of the handshake */
+	errno = record->killed ? EACCES : error;
+	return record->killed ? STOP : GO;
+}
+
+/* The end of the handshake was inside this very call. */
+static bool was_killed(const struct leash_openssl *lib, struct ssl_st *ssl)
+{
+	struct record *record = lib->bound ? find_record(lib, ssl) : NULL;
+
+	if (!record || !record->killed)
+		return false;
+	put_killed(lib);
+	errno = EACCES;
+	return true;
+}
+
+#define GATED(ret, failed, params, args, call)                                                     \
+	LEASH_EXPORT ret call params                                                               \
+	{                                                                                          \
+		const struct leash_openssl *lib = leash_openssl_of(ssl, CALLER(), #call);          \
+		ret result;                                                                        \
+                                                                                                   \
+		if (!lib || !lib->call)                                                            \
+			return failed;                                                             \
+		if (!ssl)                                                                          \
+			return lib->call args;                                                     \
+		if (before(lib, ssl, #call) == STOP)                                               \
+			return failed;                                                             \
+		result = lib->call args;                                                           \
+		if (leash_unlikely(result <= 0 || !is_data(#call)) && was_killed(lib, ssl))        \
+			return failed;                                                             \
+		return result;                                                                     \
+	}
+
+/* A handshake call may have succeeded by then; a data call that has cannot have been killed. */
+static inline bool is_data(const char *call)
+{
+	return call[4] != 'c' && call[4] != 'd';
+}
+
+GATED(int, -1, (struct ssl_st *ssl), (ssl), SSL_connect)
+GATED(int, -1, (struct ssl_st *ssl), (ssl), SSL_do_handshake)
+GATED(int, -1, (struct ssl_st *ssl, void *buf, int len), (ssl, buf, len), SSL_read)
+GATED(int, 0, (struct ssl_st *ssl, void *buf, size_t len, size_t *got), (ssl, buf, len, got), SSL_read_ex)
+GATED(int, -1, (struct ssl_st *ssl, void *buf, int len), (ssl, buf, len), SSL_peek)
+GATED(int, 0, (struct ssl_st *ssl, void *buf, size_t len, size_t *got), (ssl, buf, len, got), SSL_peek_ex)
+GATED(int, -1, (struct ssl_st *ssl, const void *buf, int len), (ssl, buf, len), SSL_write)
+GATED(int, 0, (struct ssl_st *ssl, const void *buf, size_t len, size_t *sent), (ssl, buf, len, sent), SSL_write_ex)
+GATED(int, 0, (struct ssl_st *ssl, const void *buf, size_t len, uint64_t flags, size_t *sent),
+      (ssl, buf, len, flags, sent), SSL_write_ex2)
+
+/* It needs kernel TLS, which would carry the program's text past everybody who reads it. */
+LEASH_EXPORT ssize_t SSL_sendfile(struct ssl_st *ssl, int fd, off_t offset, size_t size, int flags)
+{
+	const struct leash_openssl *lib = leash_openssl_of(ssl, CALLER(), __func__);
+
+	if (!lib || !lib->SSL_sendfile)
+		return -1;
+	if (!ssl || !lib->bound || !is_ours(lib, ssl) || leash_verify_skipped())
+		return lib->SSL_sendfile(ssl, fd, offset, size, flags);
+	put_refused(lib, "netleash: SSL_sendfile() is not available");
+	errno = EACCES;
+	return -1;
+}
+
+/* Early data leaves before the server has shown anything. */
+LEASH_EXPORT int SSL_write_early_data(struct ssl_st *ssl, const void *buf, size_t len, size_t *sent)
+{
+	const struct leash_openssl *lib = leash_openssl_of(ssl, CALLER(), __func__);
+
+	if (!lib || !lib->SSL_write_early_data)
+		return 0;
+	if (!ssl || !lib->bound || !is_ours(lib, ssl) || leash_verify_skipped())
+		return lib->SSL_write_early_data(ssl, buf, len, sent);
+	put_refused(lib, "netleash: early data is refused");
+	errno = EACCES;
+	return 0;
+}
+
+LEASH_EXPORT uint32_t SSL_SESSION_get_max_early_data(const struct ssl_session_st *session)
+{
+	const struct leash_openssl *lib = leash_openssl_of(NULL, CALLER(), __func__);
+
+	if (!lib || !lib->SSL_SESSION_get_max_early_data || !leash_verify_skipped())
+		return 0;
+	return lib->SSL_SESSION_get_max_early_data(session);
+}
+
+/* ------------------------------------------------------------------- hooks: sessions */
+
+/*
+ * A session that no judged handshake of this process has made is not set: nothing of it says whom it
+ * is from, no chain survives its serialisation. The program sees a full handshake, which is right;
+ * killing the connection would not be.
+ */
+static bool may_resume(const struct leash_openssl *lib, const struct ssl_st *ssl,
+		       const struct ssl_session_st *session)
+{
+	const char *name = lib->SSL_SESSION_get_ex_data(session, lib->session_index);
+	const char *sni = lib->SSL_get_servername(ssl, OSSL_SNI_HOST_NAME);
+
+	if (!name)
+		return false;
+	/* Where the name is set later, the end of the handshake compares it. */
+	return !sni || !name[0] || strcasecmp(name, sni) == 0;
+}
+
+LEASH_EXPORT int SSL_set_session(struct ssl_st *ssl, struct ssl_session_st *session)
+{
+	const struct leash_openssl *lib = leash_openssl_of(ssl, CALLER(), __func__);
+
+	if (!lib || !lib->SSL_set_session)
+		return 0;
+	if (ssl && session && lib->bound && is_ours(lib, ssl) && !leash_verify_skipped() &&
+	    !may_resume(lib, ssl, session))
+		return 1;
+	return lib->SSL_set_session(ssl, session);
+}
+
+LEASH_EXPORT int SSL_copy_session_id(struct ssl_st *to, const struct ssl_st *from)
+{
+	const struct leash_openssl *lib = leash_openssl_of(to, CALLER(), __func__);
+	struct ssl_session_st *session;
+
+	if (!lib || !lib->SSL_copy_session_id)
+		return 0;
+	session = to && from && lib->bound ? lib->SSL_get_session(from) : NULL;
+	if (session && is_ours(lib, to) && !leash_verify_skipped() && !may_resume(lib, to, session))
+		return 1;
+	return lib->SSL_copy_session_id(to, from);
+}
+
+/* -------------------------------------------------------------------- hooks: methods */
+
+#define OLD_METHOD(call, instead)                                                                  \
+	LEASH_EXPORT const struct ssl_method_st *call(void)                                        \
+	{                                                                                          \
+		const struct leash_openssl *lib = leash_openssl_of(NULL, CALLER(), #call);         \
+                                                                                                   \
+		if (!lib)                                                                          \
+			return NULL;                                                               \
+		if (lib->bound && !leash_verify_skipped())                                         \
+			return lib->instead();                                                     \
+		return lib->call ? lib->call() : NULL;                                             \
+	}
+
+OLD_METHOD(SSLv3_method, TLS_method)
+OLD_METHOD(SSLv3_client_method, TLS_client_method)
+OLD_METHOD(TLSv1_method, TLS_method)
+OLD_METHOD(TLSv1_client_method, TLS_client_method)
+OLD_METHOD(TLSv1_1_method, TLS_method)
+OLD_METHOD(TLSv1_1_client_method, TLS_client_method)
+
+#define NO_QUIC(call)                                                                              \
+	LEASH_EXPORT const struct ssl_method_st *call(void)                                        \
+	{                                                                                          \
+		const struct leash_openssl *lib = leash_openssl_of(NULL, CALLER(), #call);         \
+                                                                                                   \
+		if (!lib || !lib->call)                                                            \
+			return NULL;                                                               \
+		if (!lib->bound || leash_verify_skipped())                                         \
+			return lib->call();                                                        \
+		put_refused(lib, "netleash: QUIC is refused");                                     \
+		return NULL;                                                                       \
+	}
+
+NO_QUIC(OSSL_QUIC_client_method)
+NO_QUIC(OSSL_QUIC_client_thread_method)

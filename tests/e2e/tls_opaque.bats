@@ -1,0 +1,307 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# TLS that no hook reaches (node has its own OpenSSL inside): judged on the wire, by an own handshake
+# where the wire does not show a certificate, and before the first byte of the program leaves
+# (design: TLS 8, 9).
+
+bats_require_minimum_version 1.5.0
+load lib
+
+NAMES="api expired selfsigned wrongname leafonly shared-a near"
+BAD="expired selfsigned wrongname leafonly"
+
+rule_of() {
+	case $1 in
+	expired) echo certificate.period ;;
+	selfsigned) echo certificate.self_signed ;;
+	wrongname) echo certificate.name ;;
+	leafonly) echo certificate.complete ;;
+	esac
+}
+
+setup() {
+	command -v node > "$BATS_TEST_TMPDIR/need" || skip "no node"
+	lab reset-logs
+	cd "$BATS_TEST_TMPDIR"
+	rules
+	cat > get.js <<'END'
+// get.js NAME PORT COUNT [MIN-VERSION MAX-VERSION]: nothing is verified; one line an answer
+const https = require("https"), [name, port, count, min, max] = process.argv.slice(2);
+const agent = new https.Agent({ keepAlive: false, maxCachedSessions: 0 });
+for (let i = 0; i < count; i++)
+	https.get({ host: name, port, agent, path: "/", rejectUnauthorized: false, minVersion: min, maxVersion: max,
+		ciphers: "DEFAULT:@SECLEVEL=0" }, (answer) => {
+		console.log("got", answer.statusCode);
+		answer.resume();
+	}).on("error", (e) => console.log("failed", e.code));
+END
+}
+
+teardown() {
+	[ -z "${FAR:-}" ] || kill "$FAR" 2> /dev/null || true
+	[ -z "${SERVER:-}" ] || kill "$SERVER" 2> /dev/null || true
+}
+
+rules() {
+	local name list=''
+
+	for name in $NAMES; do
+		list+="${list:+, }\"https://$name.example.com\""
+	done
+	POLICY=$BATS_TEST_TMPDIR/opaque.cfg
+	{
+		echo "appid = \"wx0123456789abcdef\"; domains: { request = [ $list ]; };"
+		printf '%s\n' "$@"
+	} > "$POLICY"
+}
+
+get() {
+	local name=$1
+	shift
+	leashed timeout 30 node get.js "$name.example.com" "${1:-443}" "${2:-1}" "${@:3}"
+}
+
+unseen_request() {
+	lab unseen web '"event":"request"'
+}
+
+@test "TLS 1.3: an own handshake shows the certificate" {
+	run get api 4433
+	grep "^got 200" <<< "$output"
+	lab saw web '"event":"request"'
+	for name in $BAD; do
+		lab reset-logs
+		run get "$name" 4433
+		grep "^failed EACCES" <<< "$output"
+		refused certificate | grep -F "(rule $(rule_of "$name"), platform android)"
+		unseen_request
+		# without netleash it works
+		node get.js "$name.example.com" 4433 1 | grep "^got 200"
+	done
+}
+
+@test "TLS 1.2: the chain is read from the wire, no other connection is made" {
+	run get api 4432
+	grep "^got 200" <<< "$output"
+	[ "$(lab count web '"event":"accept"')" -eq 1 ]
+	for name in $BAD; do
+		lab reset-logs
+		run get "$name" 4432
+		grep "^failed EACCES" <<< "$output"
+		refused certificate | grep -F "(rule $(rule_of "$name"), platform android)"
+		[ "$(lab count web '"event":"accept"')" -eq 1 ]
+		unseen_request
+	done
+}
+
+@test "TLS 1.1 is refused by the version that the server chose" {
+	run get api 4431 1 TLSv1 TLSv1.2
+	grep "^failed" <<< "$output"
+	refused tls_version | grep -F 'TLS 1.1 was chosen'
+	unseen_request
+	node get.js api.example.com 4431 1 TLSv1 TLSv1.2 | grep "^got 200"
+}
+
+@test "one own handshake for many connections to one server, kept for the next ones" {
+	run get api 4433 8
+	[ "$(grep -c "^got 200" <<< "$output")" -eq 8 ]
+	[ "$(lab count web '"event":"accept"')" -eq 9 ]
+	[ "$(lab count web '"event":"request"')" -eq 8 ]
+	# a refusal is kept as well
+	lab reset-logs
+	run get expired 4433 5
+	[ "$(grep -c "^failed EACCES" <<< "$output")" -eq 5 ]
+	[ "$(lab count web '"event":"accept"')" -eq 6 ]
+	unseen_request
+}
+
+@test "the own handshake sends no request, and asks for the same name" {
+	get api 4433
+	[ "$(lab count web '"event":"hello".*"sni":"api.example.com"')" -eq 2 ]
+	[ "$(lab count web '"event":"request"')" -eq 1 ]
+}
+
+@test "a session of TLS 1.2 shows no certificate: an own handshake does" {
+	cat > resume.js <<'END'
+const tls = require("tls"), [host, port] = process.argv.slice(2);
+const options = { host, port, servername: host, rejectUnauthorized: false, maxVersion: "TLSv1.2" };
+const talk = (session, then) => {
+	let kept;
+	const sock = tls.connect({ ...options, session }, () => {
+		kept = sock.getSession();
+		console.log("reused", sock.isSessionReused());
+		sock.write("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+	});
+	sock.on("session", (s) => { kept = s; });
+	sock.on("data", (d) => console.log("got", d.toString().slice(9, 12)));
+	sock.on("error", (e) => console.log("failed", e.code));
+	sock.on("close", () => then && then(kept));
+};
+talk(undefined, (session) => talk(session));
+END
+	run leashed node resume.js api.example.com 4432
+	[ "$(grep -c "^got 200" <<< "$output")" -eq 2 ]
+	grep "^reused true" <<< "$output"
+	[ "$(lab count web '"event":"accept"')" -eq 3 ]
+}
+
+# A network of one more neighbour, 198.18.7.2, and a certificate for it that is good, or its own
+near() {
+	unshare -n sleep 600 3>&- &
+	FAR=$!
+	until [ "$(readlink "/proc/$FAR/ns/net")" != "$(readlink /proc/self/ns/net)" ]; do :; done
+	ip link add lan2 type veth peer name w2 netns "$FAR"
+	ip addr add 198.18.7.1/24 dev lan2
+	ip link set lan2 up
+	nsenter -t "$FAR" -n sh -c 'ip addr add 198.18.7.2/24 dev w2; ip link set w2 up; ip link set lo up'
+	grep -q near.example.com /etc/hosts || echo "198.18.7.2 near.example.com" >> /etc/hosts
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -sha256 -days 90 \
+		-CA "$LAB_PKI/inter.pem" -CAkey "$LAB_PKI/inter.key" -subj /CN=near -keyout good.key -out near.leaf \
+		-addext subjectAltName=DNS:near.example.com -addext basicConstraints=critical,CA:FALSE \
+		-addext keyUsage=critical,digitalSignature -addext extendedKeyUsage=serverAuth 2> near.log
+	cat near.leaf "$LAB_PKI/inter.pem" > good.pem
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 9 -subj /CN=own -keyout own.key \
+		-out own.pem -addext subjectAltName=DNS:near.example.com 2> near.log
+}
+
+@test "a server that answers byte by byte, and one that asks for another hello" {
+	[ "$(id -u)" -eq 0 ] || skip "needs a network of its own"
+	near
+	cat > pieces.py <<'END'
+import socket, ssl, sys, threading
+cert, version, curve, size = sys.argv[1:]
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(cert + ".pem", cert + ".key")
+context.minimum_version = context.maximum_version = getattr(ssl.TLSVersion, version)
+context.set_ecdh_curve(curve)
+def serve(sock):
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    come, go = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = context.wrap_bio(come, go, server_side=True)
+    step = tls.do_handshake
+    while True:
+        done = False
+        try:
+            got = step()
+            if step == tls.do_handshake:
+                step = lambda: tls.read(4096)
+                continue
+            tls.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            done = True
+        except ssl.SSLWantReadError:
+            pass
+        data = go.read()
+        for i in range(0, len(data), int(size)):
+            sock.sendall(data[i:i + int(size)])
+        if done:
+            return sock.close()
+        data = sock.recv(65536)
+        if not data:
+            return sock.close()
+        come.write(data)
+def safely(sock):
+    try:
+        serve(sock)
+    except (OSError, ssl.SSLError):
+        sock.close()
+listener = socket.create_server(("198.18.7.2", 4443))
+open("ready", "w").close()
+while True:
+    threading.Thread(target=safely, args=[listener.accept()[0]], daemon=True).start()
+END
+	for args in "TLSv1_2 prime256v1 1" "TLSv1_3 prime256v1 1" "TLSv1_3 secp521r1 1" "TLSv1_3 secp521r1 65536"; do
+		for cert in good own; do
+			rm -f ready
+			# shellcheck disable=SC2086
+			nsenter -t "$FAR" -n python3 pieces.py "$cert" $args 3>&- &
+			SERVER=$!
+			until [ -e ready ]; do kill -0 "$SERVER"; done
+			run get near 4443
+			echo "$args $cert: $output"
+			if [ "$cert" = good ]; then
+				grep "^got 200" <<< "$output"
+			else
+				grep "^failed EACCES" <<< "$output"
+				refused certificate | grep -F '(rule certificate.self_signed, platform android)'
+			fi
+			kill "$SERVER"
+			wait "$SERVER" || true
+		done
+	done
+}
+
+@test "opaque_tls = \"allow\": name and version alone, with a record" {
+	rules 'opaque_tls = "allow";'
+	NETLEASH_EVENTS=$PWD/events run get expired 4433
+	grep "^got 200" <<< "$output"
+	[ "$(lab count web '"event":"accept"')" -eq 1 ]
+	[ "$(grep -c 'opaque TLS' events)" -eq 1 ]
+	run get api 4431 1 TLSv1 TLSv1.2
+	refused tls_version
+}
+
+@test "opaque_tls = \"deny\": refused for what it is, hooked TLS goes on" {
+	rules 'opaque_tls = "deny";'
+	run get api 4433
+	grep "^failed EACCES" <<< "$output"
+	refused certificate | grep -F 'this TLS library cannot be checked'
+	unseen_request
+	[ "$(lab count web '"event":"accept"')" -eq 1 ]
+	leashed curl -sSk https://api.example.com:4433/ | grep "hello from web"
+	leashed wget -q -O - --no-check-certificate https://api.example.com:4433/ | grep "hello from web"
+}
+
+@test "a server that does not answer a second time is refused" {
+	# A relay on the LAN takes one connection, and no more.
+	[ "$(id -u)" -eq 0 ] || skip "needs a network of its own"
+	near
+	cp good.pem near.pem
+	cp good.key near.key
+	cat > once.py <<'END'
+import socket, ssl
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain("near.pem", "near.key")
+listener = socket.create_server(("198.18.7.2", 4443), backlog=1)
+open("ready", "w").close()
+raw, _ = listener.accept()
+listener.close()
+try:
+    with context.wrap_socket(raw, server_side=True) as sock:
+        if sock.recv(1):
+            open("request", "w").close()
+            sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+except OSError:
+    pass
+END
+	nsenter -t "$FAR" -n python3 once.py 3>&- &
+	SERVER=$!
+	until [ -e ready ]; do kill -0 "$SERVER"; done
+	run get near 4443
+	grep "^failed EACCES" <<< "$output"
+	refused certificate | grep -F 'an own handshake with the server, to see its certificate, failed: connection refused'
+	wait "$SERVER" || true
+	[ ! -e request ]
+	# the same server, unleashed
+	rm ready
+	nsenter -t "$FAR" -n python3 once.py 3>&- &
+	SERVER=$!
+	until [ -e ready ]; do kill -0 "$SERVER"; done
+	node get.js near.example.com 4443 1 | grep "^got 200"
+	[ -e request ]
+}
+
+@test "audit: the server is looked at, recorded, and nothing changes" {
+	rules 'mode = "audit";'
+	NETLEASH_EVENTS=$PWD/events run get expired 4433
+	grep "^got 200" <<< "$output"
+	grep '"reason":"certificate"' events | grep '"verdict":"would_refuse"'
+}
+
+@test "under netleash run as well" {
+	run "$NETLEASH" run -p "$POLICY" -- node get.js api.example.com 4433 1
+	grep "^got 200" <<< "$output"
+	lab reset-logs
+	run "$NETLEASH" run -p "$POLICY" -- node get.js expired.example.com 4433 1
+	grep "^failed EACCES" <<< "$output"
+	unseen_request
+}

@@ -47,8 +47,12 @@ struct leash_session *leash_session_get(void)
 	struct leash_session *expected = NULL;
 	long page;
 
-	if (__builtin_expect(now != NULL, 1))
+	if (__builtin_expect(now != NULL, 1)) {
+		/* Whoever put it there has not come to that yet, or has left by siglongjmp(). */
+		if (__builtin_expect(leash_background_get() == NULL, 0))
+			leash_background_page(now);
 		return now;
+	}
 	now = map_file();
 	if (!now) {
 		page = LEASH_SYS(SYS_mmap, NULL, sizeof(struct leash_session),

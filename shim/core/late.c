@@ -79,6 +79,10 @@ LATE(int, pthread_attr_setstacksize, (pthread_attr_t *attr, size_t size), (attr,
 LATE(int, pthread_setcancelstate, (int state, int *old), (state, old))
 LATE(int, pthread_sigmask, (int how, const sigset_t *restrict set, sigset_t *restrict old), (how, set, old))
 
+LATE(int, sigprocmask, (int how, const sigset_t *restrict set, sigset_t *restrict old), (how, set, old))
+LATE(int, sigaddset, (sigset_t *set, int signal), (set, signal))
+LATE(int, sigismember, (const sigset_t *set, int signal), (set, signal))
+
 LATE(iconv_t, iconv_open, (const char *to, const char *from), (to, from))
 LATE(size_t, iconv, (iconv_t cd, char **restrict in, size_t *restrict in_len, char **restrict out,
 		     size_t *restrict out_len), (cd, in, in_len, out, out_len))
@@ -92,6 +96,12 @@ LATE(char *, dlerror, (void), ())
 LATE(int *, __h_errno_location, (void), ())
 LATE(struct __res_state *, __res_state, (void), ())
 LATE(int, __res_ninit, (res_state state), (state))
+
+void freeaddrinfo(struct addrinfo *list)
+{
+	FIND(freeaddrinfo);
+	late_real(list);
+}
 
 /* The compiler's own call, where a frame was overwritten. */
 void __stack_chk_fail(void);

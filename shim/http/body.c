@@ -431,7 +431,7 @@ static void decide(struct leash_body *body, enum bom bom)
 		break;
 	}
 	if (body->framing != LEASH_FRAMED_CHUNKED || bom != BOM_NONE || body->convert ||
-	    !body->frame_kept || body->frame_len == 0)
+	    !body->frame_kept)
 		return;
 	/* Untouched after all. The spill is empty: nothing comes out before the BOM is known */
 	body->rechunk = false;

@@ -6,6 +6,7 @@
  *	client time  ROW MS        prints nanoseconds per operation
  *	client count ROW N         N operations, each between two marks (mark.h)
  *	client memory CONNECTIONS  prints private dirty KiB before and behind as many connections
+ *	client idle SECONDS        with 10,000 connections pending: us of processor time a second, wake-ups
  *	client spawn N ENV=… : PROGRAM … @@ ENV=… : PROGRAM … @@ …	(below)
  *
  * Rows talk to $BENCH_HOST, $BENCH_PORT (echo), pinned to processor $BENCH_CPU.
@@ -24,6 +25,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -32,6 +34,7 @@
 #include "mark.h"
 
 #define MANY 1000
+#define PENDING 10000
 #define BULK (64 << 10)
 
 static int fds[MANY], pair[2], epoll_fd;
@@ -151,6 +154,25 @@ static void set_many(void)
 	if (send(fds[MANY / 2], buf, 1, 0) != 1)
 		die("send");
 	poll(polled, MANY, 10000);
+}
+
+/* As many connections that wait for an answer which never comes, and one that gets its own. */
+static void set_pending(void)
+{
+	const struct rlimit limit = {PENDING + 100, PENDING + 100};
+	const struct timeval patience = {.tv_sec = 60};
+
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		die("RLIMIT_NOFILE");
+	set_talk();
+	server.sin_port = htons((uint16_t)(ntohs(server.sin_port) + 1));
+	for (int i = 0; i < PENDING; i++) {
+		const int fd = dial();
+
+		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+		if (send(fd, buf, 1, 0) != 1)
+			die("send");
+	}
 }
 
 static void set_connected_udp(void)
@@ -337,6 +359,7 @@ static const struct row {
 	{"send_recv_1k", set_talk, do_send_recv_1k, false},
 	{"write_read_1", set_talk, do_write_read_1, false},
 	{"write_read_1k", set_talk, do_write_read_1k, false},
+	{"deadlines", set_pending, do_send_recv_1, false},
 	{"send", set_talk, do_send, false},
 	{"write", set_talk, do_write, false},
 	{"recv", set_arrived, do_recv, false},
@@ -440,6 +463,25 @@ static int memory(int count)
 	return 0;
 }
 
+/* Processor time of a process that only waits, us in a second */
+static int idle(int seconds)
+{
+	struct rusage before, after;
+
+	set_pending();
+	getrusage(RUSAGE_SELF, &before);
+	sleep((unsigned int)seconds);
+	getrusage(RUSAGE_SELF, &after);
+	printf("%.1f %ld\n",
+	       (double)((after.ru_utime.tv_sec - before.ru_utime.tv_sec) * 1000000 +
+			after.ru_utime.tv_usec - before.ru_utime.tv_usec +
+			(after.ru_stime.tv_sec - before.ru_stime.tv_sec) * 1000000 +
+			after.ru_stime.tv_usec - before.ru_stime.tv_usec) /
+		       seconds,
+	       after.ru_nvcsw - before.ru_nvcsw);
+	return 0;
+}
+
 /* ------------------------------------------------------------------------------- starts */
 
 #define VARIANTS 8
@@ -520,6 +562,8 @@ int main(int argc, char **argv)
 	}
 	if (argc >= 3 && strcmp(argv[1], "memory") == 0)
 		return memory(atoi(argv[2]));
+	if (argc >= 3 && strcmp(argv[1], "idle") == 0)
+		return idle(atoi(argv[2]));
 	if (argc >= 4 && strcmp(argv[1], "spawn") == 0 && atoi(argv[2]) <= STARTS_MAX)
 		return spawn(atoi(argv[2]), argv + 3);
 	for (size_t i = 0; argc == 4 && i < sizeof(rows) / sizeof(*rows); i++) {

@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -88,6 +89,7 @@ int main(int argc, char **argv)
 		CPU_SET((size_t)atoi(argv[3]), &set);
 		sched_setaffinity(0, sizeof(set), &set);
 	}
+	setrlimit(RLIMIT_NOFILE, &(struct rlimit){20000, 20000});	/* else many connections wait for ever */
 	if (unshare(CLONE_NEWNET) < 0)
 		die("unshare");
 	printf("%d\n", (int)getpid());

@@ -14,7 +14,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -102,8 +101,6 @@ int main(int argc, char *argv[])
 				errors++;
 			getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len);
 			errors += error != ETIMEDOUT;
-			if (error != ETIMEDOUT && getenv("TIME_DEBUG") && ended % 100 == 0)
-				fprintf(stderr, "%d: %s, %x\n", fd, strerror(error), events[i].events);
 			close(fd);
 			ended++;
 		}

@@ -808,6 +808,32 @@ static void groups_and_options(void **state)
 	}
 }
 
+static void handshakes(void **state)
+{
+	static const struct {
+		const char *label;
+		unsigned int switches;
+		struct expect certificate, version;
+	} rows[] = {
+		{"default", 0, DENIED(CERTIFICATE, CERTIFICATE), DENIED(TLS_VERSION, CERTIFICATE)},
+		{"skip", SKIP, WOULD(CERTIFICATE, CERTIFICATE), WOULD(TLS_VERSION, CERTIFICATE)},
+		{"audit", AUDIT, WOULD(CERTIFICATE, CERTIFICATE), WOULD(TLS_VERSION, CERTIFICATE)},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const struct leash_image *image = policy(rows[i].switches);
+		struct leash_verdict certificate =
+			leash_policy_handshake(image, LEASH_WHY_CERTIFICATE);
+		struct leash_verdict version =
+			leash_policy_handshake(image, LEASH_WHY_TLS_VERSION);
+
+		compare(rows[i].label, &certificate, &rows[i].certificate);
+		compare(rows[i].label, &version, &rows[i].version);
+		free((void *)image);
+	}
+}
+
 static void no_policy(void **state)
 {
 	static const struct expect expect = DENIED(NO_POLICY, POLICY);
@@ -900,6 +926,7 @@ int main(void)
 		cmocka_unit_test(sockets),
 		cmocka_unit_test(ports),
 		cmocka_unit_test(groups_and_options),
+		cmocka_unit_test(handshakes),
 		cmocka_unit_test(no_policy),
 		cmocka_unit_test(reasons),
 		cmocka_unit_test(all_seen),

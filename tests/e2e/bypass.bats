@@ -17,7 +17,7 @@ PEER=$LAB_PEER_ADDR
 setup() {
 	cd "$BATS_TEST_TMPDIR"
 	policy plain
-	sed -i 's|"https://api.example.com",|& "https://slow.example.com",|' "$POLICY"
+	sed -i 's|"https://api.example.com",|& "https://slow.example.com", "https://blackhole.example.com",|' "$POLICY"
 	export NETLEASH_LOG=quiet
 	LEASH=(env "LD_PRELOAD=$SHIM" "NETLEASH_POLICY=$POLICY")
 	lab reset-logs

@@ -346,7 +346,7 @@ except ConnectionRefusedError: pass'
 	tell 111 'with space/netleash' run -p "$POLICY" touch started
 	[[ $stderr == *"space"* ]]
 	[ ! -e started ]
-	cp "$NETLEASH" "$SHIM" both/
+	cp "$NETLEASH" "$SHIM" "$BUILD/libnetleash-verify.so" both/
 	tell 0 both/netleash run --quiet -p "$POLICY" -- curl -sS https://api.example.com/
 	tell 6 both/netleash run -p "$POLICY" -- curl -sS https://evil.example.net/
 	# The command that compiles is missing: with plain LD_PRELOAD everything is refused, and said.

@@ -147,6 +147,17 @@ near_server() {
 		refused tls_version | grep -F '(rule tls.version, platform android)'
 		lab unseen web '"event":"request"'
 	done
+	# nor does a configuration file, which no call of the program shows
+	printf '%s\n' 'openssl_conf = a' '[a]' 'ssl_conf = b' '[b]' 'system_default = c' '[c]' 'MinProtocol = TLSv1' \
+		'CipherString = ALL:@SECLEVEL=0' 'Options = KTLS' > openssl.cnf
+	OPENSSL_CONF=$PWD/openssl.cnf curl -sSk https://api.example.com:4431/
+	came
+	OPENSSL_CONF=$PWD/openssl.cnf run leashed curl -sSk https://api.example.com:4431/
+	[ "$status" -eq 35 ]
+	refused tls_version
+	lab unseen web '"event":"request"'
+	OPENSSL_CONF=$PWD/openssl.cnf leashed curl -sSk https://api.example.com:4432/
+	came
 	# without netleash it works
 	curl -sSk --tlsv1.0 --ciphers ALL:@SECLEVEL=0 https://api.example.com:4431/
 	came

@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/io_uring.h>
+#include <netdb.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
@@ -705,18 +706,17 @@ static int w_handler_in_recv(void)
 
 static int w_handler_in_connect(void)
 {
-	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(443)};
-	struct addrinfo_stub;
+	struct addrinfo hints = {.ai_family = AF_INET, .ai_socktype = SOCK_STREAM}, *list;
 	int fd = tcp();
 
-	/* A host that never answers, on the own network, needs no name. */
-	inet_pton(AF_INET, "192.0.2.77", &to.sin_addr);
+	/* A host that never answers */
+	if (getaddrinfo("blackhole.example.com", "443", &hints, &list) != 0)
+		return -1;
 	arm();
-	connect(fd, (struct sockaddr *)&to, sizeof(to));
+	connect(fd, list->ai_addr, list->ai_addrlen);
 	return handled();
 }
 
-#include <netdb.h>
 static int w_handler_in_getaddrinfo(void)
 {
 	struct addrinfo *list;

@@ -539,6 +539,8 @@ static void test_charset(void **state)
 		    H11 TYPE("text/plain;xcharset=gbk;charsets=gbk") LEN("2") END_, "\xd6\xd0"),
 		ROW("an open quote", H11 TYPE("text/plain;charset=\"gbk") LEN("2") END_, "\xd6\xd0",
 		    H11 TYPE("text/plain;charset=\"utf-8") TE END_, "中"),
+		ROW("an open quote at the end", H11 LEN("2") TYPE("text/plain;charset=\"gbk") END_,
+		    "\xd6\xd0", H11 TE TYPE("text/plain;charset=\"utf-8") END_, "中"),
 		ROW("a folded line",
 		    H11 "Content-Type: text/plain;\r\n charset=gbk\r\n" LEN("2") END_, "\xd6\xd0",
 		    H11 "Content-Type: text/plain;\r\n charset=utf-8\r\n" TE END_, "中"),

@@ -1,0 +1,216 @@
+/* build: -pthread */
+// SPDX-License-Identifier: MIT
+/*
+ * time_thread WHAT ADDRESS PORT: the thread that ends requests, as a program can notice it.
+ *
+ * count	threads before, during and 1.5 s after a request; unshare(CLONE_NEWUSER) before and after it
+ * exit		main leaves by pthread_exit() while a request is pending: the process must end ("exit" is printed by
+ *		atexit())
+ * signal	a storm of signals to the process, while a request is pending: on which threads did they arrive?
+ * setuid	setgid() to ourselves while a request is pending: it asks all threads of libc
+ * cannot	what connect() says
+ * reuse	a FILE closes its number inside libc and another socket gets it, many times over, while deadlines of
+ *		30 ms pass: no socket but those that wait may be ended
+ * jump		siglongjmp() out of connect(), recv() and getaddrinfo(), then a request
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <errno.h>
+#include <netdb.h>
+#include <pthread.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static struct sockaddr_in to = {.sin_family = AF_INET};
+
+static int threads(void)
+{
+	DIR *dir = opendir("/proc/self/task");
+	int count = -2;
+
+	while (readdir(dir))
+		count++;
+	closedir(dir);
+	return count;
+}
+
+static int ask(const char *path)
+{
+	char request[128];
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	if (connect(fd, (void *)&to, sizeof(to)) < 0) {
+		printf("connect %s\n", strerrorname_np(errno));
+		exit(1);
+	}
+	snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", path);
+	if (write(fd, request, strlen(request)) < 0)
+		perror("write");
+	return fd;
+}
+
+static void answer(int fd)
+{
+	char buf[4096];
+	ssize_t got = read(fd, buf, sizeof(buf));
+
+	printf("answer %s\n", got < 0 ? strerrorname_np(errno) : got ? "ok" : "eof");
+}
+
+/* In a child of its own, because it would not come back. */
+static const char *unshared(void)
+{
+	return unshare(CLONE_NEWUSER) == 0 ? "ok" : strerrorname_np(errno);
+}
+
+static void pause_ms(long ms)
+{
+	struct timespec ts = {ms / 1000, ms % 1000 * 1000000};
+
+	while (nanosleep(&ts, &ts) < 0 && errno == EINTR)
+		;
+}
+
+static void at_exit(void)
+{
+	puts("exit");
+}
+
+static pid_t main_tid;
+static volatile int arrived, elsewhere;
+
+static void on_signal(int sig)
+{
+	(void)sig;
+	arrived++;
+	if (syscall(SYS_gettid) != main_tid)
+		elsewhere++;
+}
+
+static sigjmp_buf back;
+static void leave(int sig)
+{
+	(void)sig;
+	siglongjmp(back, 1);
+}
+
+static void reuse(void)
+{
+	struct timeval limit = {0, 30000};
+	int bad = 0, waited = 0;
+	time_t end = time(NULL) + 3;
+
+	while (time(NULL) < end) {
+		int old = socket(AF_INET, SOCK_STREAM, 0), new, pair[2];
+		char c = 0;
+		FILE *file;
+
+		setsockopt(old, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+		if (connect(old, (void *)&to, sizeof(to)) < 0)
+			exit(3);
+		file = fdopen(old, "r+");
+		if (write(old, "GET /hang HTTP/1.1\r\nHost: x\r\n\r\n", 31) < 0)
+			exit(4);
+		/* Around its deadline the number becomes another socket's, behind the back of every hook. */
+		pause_ms(26 + rand() % 8);
+		fclose(file);
+		if (syscall(SYS_socketpair, AF_UNIX, SOCK_STREAM, 0, pair) < 0)
+			exit(5);
+		new = pair[0] == old ? pair[0] : pair[1];
+		pause_ms(5);
+		if (send(pair[0], "x", 1, MSG_NOSIGNAL) != 1 || recv(pair[1], &c, 1, 0) != 1)
+			bad++;
+		waited += new == old;
+		close(pair[0]);
+		close(pair[1]);
+	}
+	printf("reused %s, ended by mistake %d\n", waited > 20 ? "often" : "seldom", bad);
+}
+
+int main(int argc, char *argv[])
+{
+	const char *what = argv[1];
+	int fd;
+
+	if (argc < 4)
+		return 2;
+	inet_pton(AF_INET, argv[2], &to.sin_addr);
+	to.sin_port = htons(atoi(argv[3]));
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	main_tid = syscall(SYS_gettid);
+	if (strcmp(what, "count") == 0) {
+		printf("before %d\n", threads());
+		if (fork() == 0) {
+			printf("unshare %s\n", unshared());
+			_exit(0);
+		}
+		wait(NULL);
+		fd = ask("/slow/0.3");
+		printf("during %d\n", threads());
+		answer(fd);
+		pause_ms(1500);
+		printf("after %d\n", threads());
+		printf("unshare %s\n", unshared());
+	} else if (strcmp(what, "exit") == 0) {
+		atexit(at_exit);
+		fd = ask("/hang");
+		pthread_exit(NULL);
+	} else if (strcmp(what, "signal") == 0) {
+		struct sigaction act = {.sa_handler = on_signal};
+		pid_t child;
+
+		sigaction(SIGUSR1, &act, NULL);
+		sigaction(SIGUSR2, &act, NULL);
+		fd = ask("/hang");
+		child = fork();
+		if (child == 0) {
+			for (int i = 0; i < 20000; i++)
+				kill(getppid(), i % 2 ? SIGUSR1 : SIGUSR2);
+			_exit(0);
+		}
+		while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
+			;
+		printf("threads %d, arrived %s, elsewhere %d\n", threads(), arrived > 100 ? "many" : "few",
+		       elsewhere);
+	} else if (strcmp(what, "setuid") == 0) {
+		fd = ask("/hang");
+		printf("threads %d\n", threads());
+		printf("setgid %d\n", setgid(getgid()));
+	} else if (strcmp(what, "cannot") == 0) {
+		fd = ask("/");
+		answer(fd);
+	} else if (strcmp(what, "reuse") == 0) {
+		reuse();
+	} else if (strcmp(what, "jump") == 0) {
+		struct itimerval soon = {.it_value = {0, 20000}};
+		struct addrinfo *list;
+		char c;
+
+		signal(SIGALRM, leave);
+		for (volatile int i = 0; i < 60; i++) {
+			if (sigsetjmp(back, 1) == 0) {
+				setitimer(ITIMER_REAL, &soon, NULL);
+				if (i % 2) {
+					fd = ask("/hang");
+					recv(fd, &c, 1, 0);
+				} else {
+					getaddrinfo("drop.example.com", "1", NULL, &list);
+				}
+				puts("not jumped");
+			}
+		}
+		answer(ask("/"));
+	}
+	return 0;
+}

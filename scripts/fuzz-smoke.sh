@@ -30,6 +30,10 @@ seeds() {
 		printf 'GET / HTTP/1.1\r\nHost: a.example\r\n\r\n' > "$2/http"
 		printf '\x80\x2e\x01\x03\x01\x00\x15\x00\x00\x00\x10' > "$2/sslv2"
 		;;
+	fuzz_tls_server)
+		cp tests/data/tls/*.s2c.bin "$2"
+		printf 'HTTP/1.1 400 Bad Request\r\n' > "$2/http"
+		;;
 	fuzz_dns)
 		# shellcheck disable=SC2059
 		{
@@ -124,7 +128,7 @@ seeds() {
 
 max_len() {
 	case $1 in
-	fuzz_tls_hello | fuzz_event_line) echo 4096 ;;
+	fuzz_tls_hello | fuzz_tls_server | fuzz_event_line) echo 4096 ;;
 	fuzz_dns) echo 1024 ;;
 	fuzz_verifier) echo 8192 ;;
 	*) echo 16384 ;;

@@ -319,7 +319,12 @@ int leash_conn_deny(struct leash_conn *conn, int fd, const struct leash_gate *ga
 	leash_sniff_release(conn);
 	leash_registry_set_state(conn, LEASH_CONN_DENIED);
 	/* Wakes everybody who waits on it, in every process that shares it (hooks.md 1.5). */
-	if (leash_registry_same(conn, fd))
-		LEASH_SYS(SYS_shutdown, fd, SHUT_RDWR);
+	if (!leash_registry_same(conn, fd))
+		return ret;
+	LEASH_SYS(SYS_shutdown, fd, SHUT_RDWR);
+	/* What is queued would still be given to a process that shares it and knows nothing of this. */
+	while (conn->stream && LEASH_SYS(SYS_recvfrom, fd, NULL, 1 << 20, MSG_DONTWAIT | MSG_TRUNC, NULL,
+					 NULL) > 0)
+		;
 	return ret;
 }

@@ -7,7 +7,7 @@
 #include "shim/wire/tls_record.h"
 #include "shim/wire/tls_server.h"
 
-#define BUFFERS 128	/* opaque handshakes that wait for their server at the same time */
+#define BUFFERS 64	/* opaque handshakes that wait for their server at the same time */
 #define ALERT_MAX 96	/* bytes of records that may leave after a refusal: an alert, after a change
 			 * cipher spec */
 #define ENCRYPTED_ALERT_MAX 19	/* two bytes, a type, a tag (RFC 8446 section 5.2): no room for a request */

@@ -41,7 +41,8 @@ static char *buffer_of(struct leash_conn *conn)
 	for (uint32_t i = 0; i < 2 * BUFFERS; i++) {
 		uint32_t holder = i < BUFFERS ? 0 : atomic_load(&taken[i % BUFFERS]);
 
-		if (holder && !is_lost(leash_registry_at(holder - 1), i % BUFFERS + 1))
+		/* What this slot held for an earlier connection is lost too. */
+		if (holder && holder != me && !is_lost(leash_registry_at(holder - 1), i % BUFFERS + 1))
 			continue;
 		if (atomic_compare_exchange_strong(&taken[i % BUFFERS], &holder, me)) {
 			conn->sniff = i % BUFFERS + 1;

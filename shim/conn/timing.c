@@ -69,6 +69,17 @@ static void done(struct leash_conn *conn)
 	leash_board_put(conn, 0, 0);
 }
 
+/* Behind leash_watcher_see() it is known, and connect() saves a system call. */
+static pid_t own_pid(void)
+{
+	const struct leash_watcher *watcher =
+		atomic_load_explicit(&leash_watcher, memory_order_acquire);
+	const pid_t owner =
+		watcher ? atomic_load_explicit(&watcher->owner, memory_order_relaxed) : 0;
+
+	return owner ? owner : leash_sys_getpid();
+}
+
 /* Return: 0, or -ENOBUFS, said: nobody could end it */
 static int pending(struct leash_conn *conn, uint8_t phase, int64_t start_ns, int64_t deadline_ns,
 		   const char *call)
@@ -95,7 +106,7 @@ static int pending(struct leash_conn *conn, uint8_t phase, int64_t start_ns, int
 		return leash_gate_settle(&gate);
 	}
 	if (leash_unlikely(!conn->board) && !leash_proc_foreign())
-		leash_board_take(conn, leash_sys_getpid(), LEASH_PENDING_REQUEST);
+		leash_board_take(conn, own_pid(), LEASH_PENDING_REQUEST);
 	leash_board_put(conn, start_ns, deadline_ns);
 	return 0;
 }
@@ -467,7 +478,7 @@ static uint8_t clock_of(const struct leash_conn *conn, uint8_t lists, bool dns)
 {
 	if (conn->mute)
 		return LEASH_CLOCK_NONE;
-	if (dns || !conn->stream || conn->tls_free)
+	if (dns || !conn->stream || conn->tls_free || (conn->pass & LEASH_PASS_RAW))
 		return LEASH_CLOCK_CONNECT;
 	if ((lists & LEASH_LISTS_TLS) == LEASH_LIST_BIT(LEASH_LIST_SOCKET))
 		return LEASH_CLOCK_SOCKET;
@@ -487,6 +498,8 @@ int leash_timing_begin(struct leash_conn *conn, int fd, const struct leash_gate 
 		read_options(conn, fd);
 	memset(&turns[leash_registry_index(conn)], 0, sizeof(turns[0]));
 	conn->clock = clock;
+	/* A neighbour may be spoken to in TLS, http, or anything: the first bytes say which clock it has. */
+	conn->undecided = clock == LEASH_CLOCK_CONNECT && conn->stream && !dns && !conn->tls_free;
 	if (!running || clock == LEASH_CLOCK_NONE || !conn->stream)
 		return 0;		/* a datagram's connect() does not wait for anybody */
 	conn->host = leash_gate_host(gate);
@@ -629,6 +642,8 @@ int leash_timing_out_slow(struct leash_conn *conn, int fd, const char *call)
 		if (ret < 0)
 			return ret;
 	}
+	if (conn->undecided)
+		return pending(conn, LEASH_PHASE_HELLO, now_ns, limit_at(conn, now_ns), call);
 	return pending(conn, LEASH_PHASE_WAIT, now_ns,
 		       conn->clock == LEASH_CLOCK_CONNECT ? LEASH_NEVER : limit_at(conn, now_ns), call);
 }
@@ -653,38 +668,43 @@ static void answered(struct leash_conn *conn)
 	leash_board_put(conn, atomic_load_explicit(&conn->start_ns, memory_order_relaxed), LEASH_NEVER);
 }
 
-void leash_timing_sent_slow(struct leash_conn *conn, int fd, const struct iovec *iov, size_t count,
-			    size_t sent)
+/* Raw bytes: pending until something comes back, without a limit */
+static void raw(struct leash_conn *conn)
+{
+	conn->clock = LEASH_CLOCK_CONNECT;
+	conn->phase = LEASH_PHASE_WAIT;
+	atomic_store_explicit(&conn->deadline_ns, LEASH_NEVER, memory_order_relaxed);
+	leash_board_put(conn, atomic_load_explicit(&conn->start_ns, memory_order_relaxed), LEASH_NEVER);
+}
+
+/* The first bytes of a connection that may be anything. Return: are they of a protocol with requests? */
+static bool decide(struct leash_conn *conn, const uint8_t *at, size_t len)
+{
+	conn->undecided = 0;
+	if (at[0] != 22 && leash_http_request_start(at, len) != 1)
+		return false;
+	conn->clock = LEASH_CLOCK_TURNS;
+	conn->phase = LEASH_PHASE_HELLO;
+	return true;
+}
+
+void leash_timing_sent_slow(struct leash_conn *conn, const struct iovec *iov, size_t count, size_t sent)
 {
 	struct leash_tls_turns *turn = &turns[leash_registry_index(conn)];
 	const int64_t now_ms = leash_now_ns() / LEASH_MS_NS;
-	bool first;
 
-	(void)fd;
-	if (conn->phase == LEASH_PHASE_CONNECT) {
-		/* It is connected, and something may come back. */
-		conn->phase = LEASH_PHASE_WAIT;
-		atomic_store_explicit(&conn->deadline_ns, LEASH_NEVER, memory_order_relaxed);
-		leash_board_put(conn, atomic_load_explicit(&conn->start_ns, memory_order_relaxed),
-				LEASH_NEVER);
-		return;
-	}
-	if (conn->phase != LEASH_PHASE_HELLO)
-		return;
-	first = turn->data_ms == 0 && turn->side[0].head_len == 0 && turn->side[0].left == 0 && !turn->lost;
+	if (conn->phase == LEASH_PHASE_CONNECT && !conn->undecided)
+		raw(conn);		/* so it is connected */
 	for (size_t i = 0; i < count && sent > 0; i++) {
 		const size_t part = iov[i].iov_len < sent ? iov[i].iov_len : sent;
 		const uint8_t *at = iov[i].iov_base;
 
-		/* A neighbour that is spoken to in neither TLS nor http: raw TCP. */
-		if (first && part > 0 && at[0] != 22 && (conn->pass & LEASH_PASS_RAW) &&
-		    leash_http_request_start(at, part) != 1) {
-			conn->clock = LEASH_CLOCK_CONNECT;
-			conn->phase = LEASH_PHASE_CONNECT;
-			leash_timing_sent_slow(conn, fd, iov, count, sent);
+		if (part == 0)
+			continue;
+		if (conn->undecided && !decide(conn, at, part))
+			raw(conn);
+		if (conn->phase != LEASH_PHASE_HELLO)
 			return;
-		}
-		first = first && part == 0;
 		leash_tls_turns_out(turn, at, part, now_ms);
 		sent -= part;
 	}

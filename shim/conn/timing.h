@@ -77,8 +77,7 @@ int leash_timing_errno(const struct leash_conn *conn);
 bool leash_timing_passed(int64_t deadline_ns);	/* a clock in a caller's frame would cost it more */
 int leash_timing_out_slow(struct leash_conn *conn, int fd, const char *call);
 int leash_timing_in_slow(struct leash_conn *conn, int fd);
-void leash_timing_sent_slow(struct leash_conn *conn, int fd, const struct iovec *iov, size_t count,
-			    size_t sent);
+void leash_timing_sent_slow(struct leash_conn *conn, const struct iovec *iov, size_t count, size_t sent);
 void leash_timing_answer(struct leash_conn *conn, const struct iovec *iov, size_t count, size_t got);
 ssize_t leash_timing_failed(struct leash_conn *conn, int fd, ssize_t ret);
 
@@ -136,7 +135,7 @@ static inline ssize_t leash_timing_sent(struct leash_conn *conn, int fd, ssize_t
 	if (leash_unlikely(ret < 0))
 		return leash_timing_failed(conn, fd, ret);
 	if (leash_unlikely(conn->phase >= LEASH_PHASE_HELLO) && ret > 0)
-		leash_timing_sent_slow(conn, fd, iov, count, (size_t)ret);
+		leash_timing_sent_slow(conn, iov, count, (size_t)ret);
 	return ret;
 }
 

@@ -20,7 +20,7 @@ struct leash_conn;
 struct leash_tie {
 	struct leash_conn *conn;
 	uint64_t cookie;
-	bool free;		/* raw TCP or loopback: TLS on it is the program's own affair */
+	bool free;		/* raw TCP, loopback, AF_UNIX: TLS on it is the program's own affair */
 };
 
 struct leash_cert {
@@ -44,6 +44,13 @@ struct leash_chain {
  * Return: true with @ret filled in; false if no such hello has left this process
  */
 bool leash_verify_tie(const uint8_t random[static 32], struct leash_tie *ret);
+
+/**
+ * leash_verify_tie_fd() - Is TLS on this descriptor the program's own affair?
+ * For a hello that nobody has seen, because other bytes came before it (STARTTLS on raw TCP).
+ * Return: true with @ret filled in, .free
+ */
+bool leash_verify_tie_fd(int fd, struct leash_tie *ret);
 
 /** leash_verify_tied() - Is it still that connection? */
 bool leash_verify_tied(const struct leash_tie *tie);

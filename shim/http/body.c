@@ -205,7 +205,9 @@ static void read_field(struct fields *fields, struct leash_http1_text line,
 	size_t text = leash_http1_line_text(line.at, line.len);
 	struct leash_http1_text value;
 
-	if (blank(line.at[0])) {
+	if (text == 0)
+		return;			/* the empty line */
+	if (line.at[0] == ' ' || line.at[0] == '\t') {
 		/* obs-fold (RFC 9112 section 5.2); response.c lets none of a length through */
 		if (*last == LEASH_HTTP1_CONTENT_TYPE && fields->type.at)
 			fields->type.len = (size_t)(line.at + text - fields->type.at);

@@ -45,14 +45,14 @@ enum leash_request_class {
 #define LEASH_REQUEST_HEAD	2u	/* this span ends the header: rq->http.facts are complete */
 #define LEASH_REQUEST_CLASS	4u	/* rq->class is final: with HEAD, or later for MULTIPART */
 #define LEASH_REQUEST_END	8u	/* this span ends the request */
-#define LEASH_REQUEST_HOLD	16u	/* nothing taken: leash_request_answered() must come first */
+#define LEASH_REQUEST_HOLD	16u	/* nothing taken: wait for leash_request_answered() */
 #define LEASH_REQUEST_RAW	32u	/* not HTTP, or upgraded: all there is passes from now on */
 
 struct leash_request_out {
 	const uint8_t *at;		/* to be sent; inside the consumed bytes unless @own */
 	size_t len;			/* may be 0 */
-	size_t consumed;		/* bytes of the input that are done with: 0 before our Referer,
-					 * more or less than @len */
+	size_t consumed;		/* bytes of the input that are done: 0 before our
+					 * Referer, else more or less than @len */
 	unsigned int events;		/* LEASH_REQUEST_*: to be judged before the span is sent */
 	bool own;			/* at is the Referer line or in the lent buffer */
 	bool head;			/* request line or header (a trailer counts as body) */
@@ -61,7 +61,7 @@ struct leash_request_out {
 /* Looks for a file's name in the headers of a multipart body's parts (RFC 7578 section 4.2). */
 struct leash_request_parts {
 	uint8_t state;
-	uint8_t match;			/* bytes of the delimiter, or of a word, that matched so far */
+	uint8_t match;			/* bytes of a delimiter or word that matched */
 	bool in_disposition, quoted, escaped;
 };
 

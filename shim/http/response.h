@@ -44,7 +44,7 @@ struct leash_response_head {
 	uint16_t status;
 	uint8_t minor;				/* HTTP/1.minor */
 	enum leash_response_framing framing;
-	int64_t content_length;			/* -1: none; may be there without a body (HEAD, 304) */
+	int64_t content_length;			/* -1: none; also of HEAD, 304 (no body) */
 	unsigned int upgrade;			/* LEASH_UPGRADE_* */
 	bool websocket_accept;			/* Sec-WebSocket-Accept is there */
 	bool close;				/* Connection: close */
@@ -54,10 +54,10 @@ enum leash_response_kind {
 	LEASH_RESPONSE_NONE,	/* all input is taken, and kept (nothing to pass on) */
 	LEASH_RESPONSE_GAP,	/* empty lines before a status line */
 	LEASH_RESPONSE_PART,	/* only with @observe: bytes of a header that is not complete yet */
-	LEASH_RESPONSE_INTERIM,	/* a complete 1xx header that is no 101: the answer is still to come */
+	LEASH_RESPONSE_INTERIM,	/* a complete 1xx header but 101: the answer is to come */
 	LEASH_RESPONSE_HEAD,	/* a complete header; rs->head says what it holds */
 	LEASH_RESPONSE_BODY,	/* body, without its framing */
-	LEASH_RESPONSE_FRAME,	/* chunk size lines, CRLF behind chunks, the empty line behind a trailer */
+	LEASH_RESPONSE_FRAME,	/* chunk size lines, CRLF behind chunks, a trailer's end */
 	LEASH_RESPONSE_TRAILER,	/* bytes of the trailer section, without its empty line */
 	LEASH_RESPONSE_RAW,	/* passed as it is; for good */
 	LEASH_RESPONSE_CLOSED	/* from leash_response_close(): nothing but @end */
@@ -67,17 +67,18 @@ struct leash_response_item {
 	enum leash_response_kind kind;
 	const uint8_t *at;		/* to be passed on; at the input's first byte unless @own */
 	size_t len;
-	size_t consumed;		/* bytes of the input that are done with; with @own it may be 0 */
+	size_t consumed;		/* bytes of the input that are done; may be 0 if @own */
 	bool own;			/* at is in the lent block (or constant) */
 	bool begin;			/* the first byte of an answer (or of a 1xx) came with it */
-	bool end;			/* the answer to @id ends with it (and has left the queue) */
+	bool end;			/* the answer to @id ends with it, and left the queue */
 	bool whole;			/* with @end: not known to be cut */
 	uint32_t id;			/* of the request it answers: all but NONE, GAP, RAW */
 	unsigned int ask;		/* and its LEASH_ASK_* */
-	const uint8_t *block;		/* HEAD, INTERIM: the whole header, status line to empty line. In */
-	size_t block_len;		/* the lent block, where it stays until the next header begins or
-					 * another block is lent. Only with @observe it may be in the
-					 * input; @at is then the last piece of it */
+	/* HEAD, INTERIM: the whole header, status line to empty line. In the lent block, where it
+	 * stays until the next header begins or another block is lent. Only with @observe it may
+	 * be in the input; @at is then the last piece of it */
+	const uint8_t *block;
+	size_t block_len;
 };
 
 struct leash_response_ask {

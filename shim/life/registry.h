@@ -81,7 +81,7 @@ struct leash_conn {
 	uint8_t own_by;			/* where .own_ms comes from */
 	_Atomic uint8_t told;		/* SO_ERROR has said why it ended */
 	_Atomic uint8_t doubled;	/* the watcher has a duplicate of its descriptor, for microseconds */
-	uint8_t closing;		/* SHUT_WR by the program */
+	uint8_t undecided;		/* nothing was sent: TLS, http or raw TCP, it may be either */
 };
 _Static_assert(sizeof(struct leash_conn) <= 256, "16384 of them are 4 MiB");
 

@@ -27,6 +27,8 @@
 #endif
 #define AGAIN_NS (5 * LEASH_MS_NS)	/* a resolver that was woken and goes on to its next server */
 #define GONE_NS (90 * LEASH_TICK_NS)	/* a look-up has 60 s at the most */
+#define TELL_MAX 64			/* ends that are told of before they are felt, whatever it takes */
+#define TELL_NS (10 * LEASH_MS_NS)	/* and further ones for so long */
 #define HIGH_FD 512			/* where duplicates are made, if the limit is above it */
 
 _Atomic(struct leash_watcher *) leash_watcher;
@@ -239,10 +241,12 @@ struct look {
 	int64_t now_ns, away_ns;
 	int64_t next_ns;	/* the next thing to do */
 	bool pending;		/* something is */
-	uint32_t ended;		/* how many were: they stand in the list below, held */
+	bool any;		/* was ended */
+	uint32_t told;		/* of how many at once */
+	uint32_t untold;	/* how many are not told of: they stand in the list below, held */
 };
 
-static uint16_t ended[LEASH_CONN_MAX];
+static uint16_t untold[LEASH_CONN_MAX];
 
 static void end(struct look *look, struct leash_conn *conn, enum leash_conn_state why)
 {
@@ -250,7 +254,7 @@ static void end(struct look *look, struct leash_conn *conn, enum leash_conn_stat
 	const enum leash_conn_state state = (enum leash_conn_state)(word & LEASH_CONN_STATE_MASK);
 	const bool lookup = state == LEASH_CONN_LOOKUP;
 	const int number = atomic_load_explicit(&conn->fd, memory_order_relaxed);
-	bool own = false, done = false, gone = false;
+	bool own = false, done = false, gone = false, told;
 	int fd = -1;
 
 	if (state > LEASH_CONN_CLAIMED && state != LEASH_CONN_DENIED && !LEASH_CONN_ENDED(state)) {
@@ -273,6 +277,13 @@ static void end(struct look *look, struct leash_conn *conn, enum leash_conn_stat
 			done = leash_registry_end(conn, word, why);
 		}
 	}
+	/* Told of before it is felt, or a program that ends at once ends before the line is written. Not where
+	 * so many end together that the last would be late. */
+	told = done && (look->told < TELL_MAX || precise_ns() - look->now_ns < TELL_NS);
+	if (told) {
+		look->told++;
+		look->rules->ended(conn, why, look->now_ns);
+	}
 	if (done && lookup) {
 		wake_lookup(conn);
 		look->pending = true;
@@ -287,8 +298,9 @@ static void end(struct look *look, struct leash_conn *conn, enum leash_conn_stat
 	if (own)
 		leash_sys_close(fd);
 	atomic_store(&conn->doubled, 0);
-	if (done)
-		ended[look->ended++] = (uint16_t)leash_registry_index(conn);
+	look->any = look->any || done;
+	if (done && !told)
+		untold[look->untold++] = (uint16_t)leash_registry_index(conn);
 	else
 		leash_registry_release(conn);
 }
@@ -306,10 +318,10 @@ void leash_watcher_end(const struct leash_watcher_rules *rules, struct leash_con
 			leash_board_put(conn, 0, 0);
 		} else if (leash_registry_end(conn, word, why)) {
 			leash_registry_judge_ended();
+			rules->ended(conn, why, now_ns);
 			LEASH_SYS(SYS_shutdown, fd, SHUT_RDWR);
 			atomic_store(&conn->deadline_ns, 0);
 			leash_board_put(conn, 0, 0);
-			rules->ended(conn, why, now_ns);
 		}
 	}
 	leash_registry_release(conn);
@@ -374,10 +386,10 @@ static void look(struct look *look, const struct leash_session *page, int64_t wa
 		look->next_ns = look->away_ns;
 	if (stopped)
 		look->rules->stopped();
-	if (look->ended > 0)
+	if (look->any)
 		leash_registry_judge_ended();
-	for (uint32_t i = 0; i < look->ended; i++) {
-		struct leash_conn *conn = leash_registry_at(ended[i]);
+	for (uint32_t i = 0; i < look->untold; i++) {
+		struct leash_conn *conn = leash_registry_at(untold[i]);
 
 		look->rules->ended(conn, leash_registry_state(conn), look->now_ns);
 		leash_registry_release(conn);
@@ -491,25 +503,28 @@ static int start(struct leash_watcher *self)
 	sigset_t all, before;
 	pthread_attr_t attr;
 	pthread_t thread;
-	int error;
+	uint32_t none = 0;
+	int error = 0;
 
 	/* Not glibc's own two, or the next setuid() of the program would wait for ever (W2). */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	pthread_attr_init(&attr);
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	error = pthread_create(&thread, &attr, watch, self);
-	pthread_attr_destroy(&attr);
+	/* Only here: a handler that left by siglongjmp() would leave it "starting" for ever. */
+	if (atomic_compare_exchange_strong(&self->state, &none, LEASH_WATCHER_STARTING)) {
+		pthread_attr_init(&attr);
+		pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+		error = pthread_create(&thread, &attr, watch, self);
+		pthread_attr_destroy(&attr);
+		if (error)
+			atomic_store(&self->state, 0);
+	}
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (error)
-		atomic_store(&self->state, 0);
 	return -error;
 }
 
 int leash_watcher_call(const struct leash_watcher_rules *rules, int64_t deadline_ns, int64_t now_ns)
 {
 	struct leash_watcher *self;
-	uint32_t none = 0;
 
 	/* A vfork() child has our memory and no thread of its own may be made there. What it waits for is
 	 * compared when it enters a hook (W10). */
@@ -519,7 +534,7 @@ int leash_watcher_call(const struct leash_watcher_rules *rules, int64_t deadline
 	if (!self || !leash_background_get())
 		return -ENOMEM;
 	atomic_store(&the_rules, rules);
-	if (atomic_compare_exchange_strong(&self->state, &none, LEASH_WATCHER_STARTING))
+	if (atomic_load(&self->state) == 0)
 		return start(self);
 	if (deadline_ns - now_ns <= LEASH_TICK_NS && deadline_ns < atomic_load(&self->wake_ns))
 		leash_background_nudge(leash_background_get());

@@ -249,7 +249,8 @@ static void tie(const struct leash_openssl *lib, const struct ssl_st *ssl, struc
 
 	if (record->tied || lib->SSL_get_client_random(ssl, random, sizeof(random)) != sizeof(random))
 		return;
-	if (leash_verify_tie(random, &found)) {
+	if (leash_verify_tie(random, &found) ||
+	    (!leash_verify_tied(&record->tie) && leash_verify_tie_fd(lib->SSL_get_fd(ssl), &found))) {
 		record->tie = found;
 		record->tied = true;
 	}
@@ -264,7 +265,7 @@ static int judge(const struct leash_openssl *lib, const struct ssl_st *ssl, stru
 	struct leash_chain chain;
 	int ret;
 
-	if (record->tie.free && leash_verify_tied(&record->tie)) {
+	if (record->tie.free) {
 		record->accepted = true;
 		return 0;
 	}
@@ -363,13 +364,35 @@ static void point_b(const struct leash_openssl *lib, struct ssl_st *ssl, struct 
 					     (void *)leash_verify_name(&record->tie));
 }
 
+/*
+ * A session that no judged handshake of this process has made is not resumed: nothing of it says whom
+ * it is from, and no chain survives its serialisation. The program sees a full handshake, which is
+ * right; killing the connection would not be.
+ */
+static bool may_resume(const struct leash_openssl *lib, const struct ssl_st *ssl,
+		       const struct ssl_session_st *session)
+{
+	const char *name = lib->SSL_SESSION_get_ex_data(session, lib->session_index);
+	const char *sni = lib->SSL_get_servername(ssl, OSSL_SNI_HOST_NAME);
+	struct leash_tie tie;
+
+	if (leash_verify_tie_fd(lib->SSL_get_fd(ssl), &tie))
+		return true;
+	if (!name)
+		return false;
+	return !sni || !name[0] || strcasecmp(name, sni) == 0;
+}
+
 /* A handshake begins. SSL_CONF_cmd() and openssl.cnf reach these settings without a call that we
  * would see, so they are made here, for clients alone. */
 static void begin(const struct leash_openssl *lib, struct ssl_st *ssl, struct record *record)
 {
+	struct ssl_session_st *session;
 	long max;
 
 	clear_mark(lib, record);
+	if (record->tie.free)
+		record->tie = (struct leash_tie){0};
 	if (leash_verify_skipped())
 		return;
 	lib->SSL_ctrl(ssl, OSSL_CTRL_SET_MIN_VERSION, 0x0303, NULL);
@@ -377,6 +400,10 @@ static void begin(const struct leash_openssl *lib, struct ssl_st *ssl, struct re
 	if (max > 0 && max < 0x0303)
 		lib->SSL_ctrl(ssl, OSSL_CTRL_SET_MAX_VERSION, 0x0303, NULL);
 	lib->SSL_clear_options(ssl, OSSL_OP_ENABLE_KTLS);
+	/* Here, and not where it was set: only now all that was set is there, by whatever call. */
+	session = lib->SSL_get_session(ssl);
+	if (session && !may_resume(lib, ssl, session))
+		lib->SSL_set_session(ssl, NULL);
 }
 
 /*
@@ -709,50 +736,6 @@ LEASH_EXPORT uint32_t SSL_SESSION_get_max_early_data(const struct ssl_session_st
 	if (!lib || !lib->SSL_SESSION_get_max_early_data || !leash_verify_skipped())
 		return 0;
 	return lib->SSL_SESSION_get_max_early_data(session);
-}
-
-/* ------------------------------------------------------------------- hooks: sessions */
-
-/*
- * A session that no judged handshake of this process has made is not set: nothing of it says whom it
- * is from, no chain survives its serialisation. The program sees a full handshake, which is right;
- * killing the connection would not be.
- */
-static bool may_resume(const struct leash_openssl *lib, const struct ssl_st *ssl,
-		       const struct ssl_session_st *session)
-{
-	const char *name = lib->SSL_SESSION_get_ex_data(session, lib->session_index);
-	const char *sni = lib->SSL_get_servername(ssl, OSSL_SNI_HOST_NAME);
-
-	if (!name)
-		return false;
-	/* Where the name is set later, the end of the handshake compares it. */
-	return !sni || !name[0] || strcasecmp(name, sni) == 0;
-}
-
-LEASH_EXPORT int SSL_set_session(struct ssl_st *ssl, struct ssl_session_st *session)
-{
-	const struct leash_openssl *lib = leash_openssl_of(ssl, CALLER(), __func__);
-
-	if (!lib || !lib->SSL_set_session)
-		return 0;
-	if (ssl && session && lib->bound && is_ours(lib, ssl) && !leash_verify_skipped() &&
-	    !may_resume(lib, ssl, session))
-		return 1;
-	return lib->SSL_set_session(ssl, session);
-}
-
-LEASH_EXPORT int SSL_copy_session_id(struct ssl_st *to, const struct ssl_st *from)
-{
-	const struct leash_openssl *lib = leash_openssl_of(to, CALLER(), __func__);
-	struct ssl_session_st *session;
-
-	if (!lib || !lib->SSL_copy_session_id)
-		return 0;
-	session = to && from && lib->bound ? lib->SSL_get_session(from) : NULL;
-	if (session && is_ours(lib, to) && !leash_verify_skipped() && !may_resume(lib, to, session))
-		return 1;
-	return lib->SSL_copy_session_id(to, from);
 }
 
 /* -------------------------------------------------------------------- hooks: methods */

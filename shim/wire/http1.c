@@ -719,10 +719,10 @@ static int read_connection(struct leash_http1 *http, struct leash_http1_text val
 static void read_type(struct leash_http1_request *facts, struct leash_http1_text value)
 {
 	const uint8_t *semicolon = value.len ? memchr(value.at, ';', value.len) : NULL;
+	size_t type_len = semicolon ? (size_t)(semicolon - value.at) : value.len;
 	struct leash_http1_text boundary;
 
-	if (!leash_http1_equal(trim(value.at, semicolon ? (size_t)(semicolon - value.at) : value.len),
-			       "multipart/form-data"))
+	if (!leash_http1_equal(trim(value.at, type_len), "multipart/form-data"))
 		return;
 	facts->multipart = true;
 	if (facts->boundary_len || !leash_http1_param(value, "boundary", &boundary))
@@ -1052,7 +1052,7 @@ static int recognise(struct leash_http1 *http, const uint8_t *buf, size_t len,
 			out->consumed = len;
 		return rc;
 	}
-	/* With one byte more: a token that takes nothing would be an endless loop for its reader. */
+	/* With one byte more: a token that takes nothing would loop its reader for ever. */
 	if (held) {
 		rc = hold(http, buf, 1);
 		if (rc < 0)

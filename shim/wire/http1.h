@@ -84,8 +84,9 @@ struct leash_http1_host {
 	bool bracketed;			/* was [literal]; name is without the brackets */
 	uint16_t name_len;		/* 0: an empty value */
 	int32_t port;			/* -1: none */
-	char name[LEASH_HTTP1_HOST_SIZE];	/* as written, ended by NUL: letters, digits, "-._", bytes
-						 * above 127; in brackets hex digits, ":.". Not normalised */
+	/* As written, ended by NUL: letters, digits, "-._", bytes above 127; in brackets hex
+	 * digits and ":.". Not normalised */
+	char name[LEASH_HTTP1_HOST_SIZE];
 };
 
 /* Complete with the token HEAD_END; until then what the lines so far said. */
@@ -130,15 +131,15 @@ enum leash_http1_kind {
 
 struct leash_http1_token {
 	enum leash_http1_kind kind;
-	enum leash_http1_name name;	/* FIELD, FOLDED and the same of a trailer: of which field */
+	enum leash_http1_name name;	/* of which field: FIELD, FOLDED, those of a trailer */
 	const uint8_t *at;		/* the token's bytes; in the input, at its first byte, or */
 	size_t len;			/* if @held in the lent buffer, until the next call */
-	size_t consumed;		/* bytes of the input that are done with; 0 with HOLD only */
+	size_t consumed;		/* bytes of the input that are done; 0 with HOLD only */
 	bool held;
-	bool begin;			/* the first byte of a request came with this token (of the very first
-					 * one: the byte that shows that it is one) */
+	bool begin;			/* the first byte of a request came with this token
+					 * (of a connection's first: that it is one shows) */
 	bool end;			/* the request ends with this token */
-	bool drop;			/* a rewriter leaves this line out: a Referer, Upgrade: h2c */
+	bool drop;			/* a rewriter leaves it out: a Referer, Upgrade: h2c */
 };
 
 /* The chunked coding (RFC 9112 section 7.1), for requests and answers. */
@@ -269,7 +270,7 @@ void leash_http1_chunk_init(struct leash_http1_chunk *chunk);
 enum leash_http1_chunk_part {
 	LEASH_CHUNK_FRAME,		/* size line or the CRLF behind the data */
 	LEASH_CHUNK_DATA,
-	LEASH_CHUNK_LAST		/* end of the size line of the last chunk: the trailer follows */
+	LEASH_CHUNK_LAST		/* end of the last size line: the trailer follows */
 };
 
 /**

@@ -21,7 +21,7 @@ setup() {
 }
 
 teardown() {
-	[ -z "${CHILD:-}" ] || kill "$CHILD" 2> /dev/null || true
+	[ -z "${PUBLIC:-}" ] || rm -r "$PUBLIC"
 }
 
 # Each place must say that it was right, and the far side must agree.
@@ -270,17 +270,20 @@ compilations() {
 
 @test "policy: no process to compile it with: refused with one line, and nothing else breaks" {
 	[ "$(id -u)" -eq 0 ] || skip "needs root, to become somebody with a limit"
-	chmod 755 "$BATS_TEST_TMPDIR"
-	chmod 777 run
-	# Nobody's limit on processes counts all of nobody's.
-	run setpriv --reuid 61234 --regid 61234 --clear-groups env -u XDG_RUNTIME_DIR "LD_PRELOAD=$SHIM" \
-		"NETLEASH_POLICY=$POLICY" NETLEASH_LOG= bash -c "ulimit -u 1; exec '$SNIP/run_from' main '$SNIP'"
+	# Where everybody may read
+	PUBLIC=$(mktemp -d /tmp/life.XXXXXX)
+	chmod 755 "$PUBLIC"
+	cp "$SHIM" "$NETLEASH" "$SNIP/run_from" "$POLICY" "$PUBLIC/"
+	chmod -R a+rX "$PUBLIC"
+	LEASH=(env -u XDG_RUNTIME_DIR "LD_PRELOAD=$PUBLIC/libnetleash.so" "NETLEASH_POLICY=$PUBLIC/plain.cfg" NETLEASH_LOG=)
+	run setpriv --reuid 61234 --regid 61234 --clear-groups "${LEASH[@]}" \
+		bash -c "ulimit -u 1; exec '$PUBLIC/run_from' main '$SNIP'"
 	echo "$output"
 	[ "$(grep -c 'every network call is refused: no usable policy: ' <<< "$output")" -eq 1 ]
 	[[ $output == *"main: wrong a"* ]]
 	# The same, but for the limit
-	run -0 setpriv --reuid 61235 --regid 61235 --clear-groups env -u XDG_RUNTIME_DIR "LD_PRELOAD=$SHIM" \
-		"NETLEASH_POLICY=$POLICY" NETLEASH_LOG= bash -c "exec '$SNIP/run_from' main '$SNIP'"
+	run -0 setpriv --reuid 61235 --regid 61235 --clear-groups "${LEASH[@]}" \
+		bash -c "exec '$PUBLIC/run_from' main '$SNIP'"
 	[[ $output == *"main: right"* ]]
 	lab unseen evil ''
 }

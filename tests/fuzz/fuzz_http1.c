@@ -10,7 +10,11 @@
 
 #include "shim/wire/http1.h"
 
-#define CHECK(condition) do { if (!(condition)) __builtin_trap(); } while (0)
+#define CHECK(condition)                                                                           \
+	do {                                                                                       \
+		if (!(condition))                                                                  \
+			__builtin_trap();                                                          \
+	} while (0)
 
 /* Tokens as bytes: kind, name, flags of each byte of the input */
 struct tokens {
@@ -55,7 +59,8 @@ static void run(const uint8_t *data, size_t size, unsigned int seed, bool rewrit
 		if (out->rc < 0) {
 			CHECK(out->rc == -EBADMSG && memcmp(&token, &mark, sizeof(mark)) == 0);
 			out->fault = http.fault;
-			CHECK(out->fault > LEASH_HTTP1_FINE && out->fault < LEASH_HTTP1_FAULT_COUNT);
+			CHECK(out->fault > LEASH_HTTP1_FINE &&
+			      out->fault < LEASH_HTTP1_FAULT_COUNT);
 			free(piece);
 			return;
 		}

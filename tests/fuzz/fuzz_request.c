@@ -5,7 +5,11 @@
  * simple reading of the output's structure: the tokenizer told where headers begin and end, and
  * inside them a line is a line. The first byte says how the input is cut.
  */
-#define HTTP_CHECK(condition) do { if (!(condition)) __builtin_trap(); } while (0)
+#define HTTP_CHECK(condition)                                                                      \
+	do {                                                                                       \
+		if (!(condition))                                                                  \
+			__builtin_trap();                                                          \
+	} while (0)
 #include "tests/unit/http_run.h"
 
 #define REFERER_LEN (sizeof(HTTP_REFERER) - 1)
@@ -95,7 +99,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check_heads(&whole);
 		/* what has our Referer and no other is left as it is, but for ours */
 		http_run_request(&again, NULL, whole.out, whole.out_len, none, upgrade);
-		if (again.fault != LEASH_HTTP1_TOO_MANY_LINES) {	/* 256 and ours */
+		if (again.fault != LEASH_HTTP1_TOO_MANY_LINES) { /* 256 and ours */
 			HTTP_CHECK(again.rc == 0 && again.out_len == whole.out_len);
 			HTTP_CHECK(again.ends == whole.ends);
 		}

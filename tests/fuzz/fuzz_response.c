@@ -4,7 +4,11 @@
  * neither depends on how they are cut or on whether headers are held. The first two bytes say
  * what was asked for and how the input is cut.
  */
-#define HTTP_CHECK(condition) do { if (!(condition)) __builtin_trap(); } while (0)
+#define HTTP_CHECK(condition)                                                                      \
+	do {                                                                                       \
+		if (!(condition))                                                                  \
+			__builtin_trap();                                                          \
+	} while (0)
 #include "tests/unit/http_run.h"
 
 static struct http_run whole, parts, body, part_body;

@@ -39,7 +39,7 @@
 static unsigned char hello[20000];
 static size_t hello_len, name_at, name_len;
 static const char *names[2];
-static volatile int stop;
+static volatile int stop, flips;
 
 static size_t put(size_t at, const void *bytes, size_t len)
 {
@@ -151,8 +151,8 @@ static int changed(int fd)
 
 static void *flip(void *unused)
 {
-	for (int i = 0; !stop; i++)
-		memcpy(hello + name_at, names[i & 1], name_len);
+	for (; !stop; flips++)
+		memcpy(hello + name_at, names[flips & 1], name_len);
 	return NULL;
 }
 
@@ -229,6 +229,8 @@ static int send_hello(int fd, const char *way)
 		return changed(fd);
 	if (strcmp(way, "flip") == 0) {
 		pthread_create(&thread, NULL, flip, NULL);
+		while (flips < 1000)
+			;
 		sent = write(fd, hello, hello_len);
 		status = errno;
 		stop = 1;

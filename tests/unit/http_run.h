@@ -28,13 +28,13 @@
 #define HTTP_REFERER "Referer: https://appservice.wx.com/wx0123456789abcdef/0/page-frame.html\r\n"
 
 struct http_run {
-	int rc;				/* of the last call */
+	int rc; /* of the last call */
 	enum leash_http1_fault fault;
 	unsigned int requests, ends, files, holds;
 	bool raw;
 	uint8_t out[HTTP_RUN_MAX];
 	size_t out_len;
-	char log[32 << 10];		/* events in order, with the length of the output */
+	char log[32 << 10]; /* events in order, with the length of the output */
 	size_t log_len;
 };
 
@@ -44,8 +44,8 @@ struct http_cuts {
 	size_t count;
 };
 
-__attribute__((format(printf, 2, 3)))
-static inline void http_log(struct http_run *run, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static inline void http_log(struct http_run *run,
+								  const char *format, ...)
 {
 	size_t room = sizeof(run->log) - run->log_len;
 	va_list args;
@@ -80,8 +80,8 @@ static inline void http_log_facts(struct http_run *run, const struct leash_reque
 	if (facts->chunked)
 		http_log(run, " chunked");
 	if (facts->upgrade)
-		http_log(run, " upgrade=%u%s%s", facts->upgrade, facts->connection_upgrade ? "c" : "",
-			 facts->websocket_key ? "k" : "");
+		http_log(run, " upgrade=%u%s%s", facts->upgrade,
+			 facts->connection_upgrade ? "c" : "", facts->websocket_key ? "k" : "");
 	if (facts->multipart)
 		http_log(run, " multipart=%.*s", facts->boundary_len, facts->boundary);
 	if (facts->expect_continue)
@@ -148,8 +148,8 @@ static inline void http_run_request(struct http_run *run, const char *referer, c
 			if (run->rc == -ENOBUFS) {
 				HTTP_CHECK(lent < LEASH_HTTP1_LINE_MAX);
 				HTTP_CHECK(memcmp(&out, &mark, sizeof(out)) == 0);
-				lent = lent * 3 + 7 < LEASH_HTTP1_LINE_MAX ? lent * 3 + 7 :
-									     LEASH_HTTP1_LINE_MAX;
+				lent = lent * 3 + 7 < LEASH_HTTP1_LINE_MAX ? lent * 3 + 7
+									   : LEASH_HTTP1_LINE_MAX;
 				HTTP_CHECK(leash_request_lend(&rq, hold[++turn % 2], lent) == 0);
 				continue;
 			}
@@ -217,7 +217,8 @@ static inline void http_run_request(struct http_run *run, const char *referer, c
  * The log has one line per answer, the output all bytes; @body gets the body bytes alone.
  */
 static inline void http_item(struct http_run *run, struct http_run *body,
-			     const struct leash_response *rs, const struct leash_response_item *item)
+			     const struct leash_response *rs,
+			     const struct leash_response_item *item)
 {
 	const struct leash_response_head *head = &rs->head;
 
@@ -236,7 +237,8 @@ static inline void http_item(struct http_run *run, struct http_run *body,
 		HTTP_CHECK(item->block[item->block_len - 1] == '\n');
 		/* its bytes are the last that were passed on */
 		HTTP_CHECK(item->len <= item->block_len);
-		HTTP_CHECK(memcmp(item->block + item->block_len - item->len, item->at, item->len) == 0);
+		HTTP_CHECK(memcmp(item->block + item->block_len - item->len, item->at, item->len) ==
+			   0);
 		break;
 	case LEASH_RESPONSE_BODY:
 		if (body)
@@ -297,8 +299,9 @@ static inline void http_run_response(struct http_run *run, struct http_run *body
 			run->rc = leash_response_next(&rs, piece + in, piece_len - in, &item);
 			if (run->rc == -ENOBUFS) {
 				HTTP_CHECK(lent < LEASH_RESPONSE_HEAD_MAX);
-				lent = lent * 3 + 7 < LEASH_RESPONSE_HEAD_MAX ?
-				       lent * 3 + 7 : LEASH_RESPONSE_HEAD_MAX;
+				lent = lent * 3 + 7 < LEASH_RESPONSE_HEAD_MAX
+					       ? lent * 3 + 7
+					       : LEASH_RESPONSE_HEAD_MAX;
 				HTTP_CHECK(leash_response_lend(&rs, block[++turn % 2], lent) == 0);
 				continue;
 			}
@@ -319,7 +322,7 @@ static inline void http_run_response(struct http_run *run, struct http_run *body
 		done += piece_len;
 	}
 	http_log(run, "waiting %zu\n", leash_response_waiting(&rs));
-	run->raw = true;		/* what was held comes as RAW now; that is no change of state */
+	run->raw = true; /* what was held comes as RAW now; that is no change of state */
 	while (leash_response_close(&rs, &item))
 		http_item(run, body, &rs, &item);
 	HTTP_CHECK(leash_response_waiting(&rs) == 0);

@@ -9,7 +9,6 @@
 
 #define ARRAY_SIZE(x) (sizeof(x) / sizeof((x)[0]))
 
-
 static uint64_t talk_seed;
 
 static inline uint32_t rnd(uint32_t below)
@@ -24,7 +23,7 @@ struct talk {
 	uint8_t in[HTTP_RUN_MAX], out[HTTP_RUN_MAX];
 	size_t in_len, out_len;
 	unsigned int requests;
-	bool strict;			/* only what every parser accepts */
+	bool strict; /* only what every parser accepts */
 	char log[32 << 10];
 	size_t log_len;
 };
@@ -32,7 +31,7 @@ struct talk {
 static struct talk talk;
 
 /* one of these flags each: goes in, comes out */
-#define IN 1u
+#define IN  1u
 #define OUT 2u
 
 static inline void add(unsigned int where, const void *at, size_t len)
@@ -53,8 +52,8 @@ static inline void add_text(unsigned int where, const char *at)
 	add(where, at, strlen(at));
 }
 
-__attribute__((format(printf, 2, 3)))
-static inline void add_format(unsigned int where, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static inline void add_format(unsigned int where,
+								    const char *format, ...)
 {
 	char line[512];
 	va_list args;
@@ -72,8 +71,9 @@ static const char *end_of_line(void)
 
 static inline void add_value(unsigned int where, size_t len)
 {
-	static const char *const words[] = {"Referer: x", "GET / HTTP/1.1", "a", ", ", ";", "\t",
-					    "\xc3\xa4", "0", "\"", "chunked", ": ", "\x01"};
+	static const char *const words[] = {
+		"Referer: x", "GET / HTTP/1.1", "a",  ", ",  ";", "\t", "\xc3\xa4", "0",
+		"\"",         "chunked",        ": ", "\x01"};
 
 	while (len--)
 		add_text(where, words[rnd(talk.strict ? 11 : 12)]);
@@ -99,9 +99,11 @@ static inline void add_referer(void)
 
 static inline void add_fields(size_t most)
 {
-	static const char *const names[] = {"X-Referer", "Refere", "Referers", "A", "Accept",
-					    "Cookie", "HTTP2-Settings", "Xeferer", "Content-Lengths",
-					    "User-Agent", "!#$%&'*+-.^_`|~9", "X(y)", "\xc3\xa4"};
+	static const char *const names[] = {
+		"X-Referer",       "Refere",     "Referers",         "A",
+		"Accept",          "Cookie",     "HTTP2-Settings",   "Xeferer",
+		"Content-Lengths", "User-Agent", "!#$%&'*+-.^_`|~9", "X(y)",
+		"\xc3\xa4"};
 
 	for (size_t n = rnd((uint32_t)most + 1); n; n--) {
 		if (rnd(3) == 0) {
@@ -117,8 +119,9 @@ static inline void add_fields(size_t most)
 /* Bytes that want to be taken for something else */
 static inline void add_body(size_t len)
 {
-	static const char *const words[] = {"\r\nReferer: x\r\n", "GET / HTTP/1.1\r\n", "0\r\n\r\n",
-					    "\r\n\r\n", "\r", "\n", "--xYz\r\n", "--xYz--\r\n"};
+	static const char *const words[] = {
+		"\r\nReferer: x\r\n", "GET / HTTP/1.1\r\n", "0\r\n\r\n", "\r\n\r\n", "\r", "\n",
+		"--xYz\r\n",          "--xYz--\r\n"};
 
 	while (len) {
 		const char *word = words[rnd(ARRAY_SIZE(words))];
@@ -143,8 +146,9 @@ static inline void add_chunks(size_t most)
 
 		add_format(IN | OUT, rnd(2) ? "%zx" : "%05zX", len);
 		if (rnd(5) == 0)
-			add_text(IN | OUT, talk.strict ? ";q=\"Referer: x\"" :
-				 rnd(2) ? " ;q=\"Referer: x\"" : "\t");
+			add_text(IN | OUT, talk.strict ? ";q=\"Referer: x\""
+					   : rnd(2)    ? " ;q=\"Referer: x\""
+						       : "\t");
 		add_text(IN | OUT, "\r\n");
 		add_body(len);
 		add_text(IN | OUT, "\r\n");
@@ -154,8 +158,7 @@ static inline void add_chunks(size_t most)
 	add_text(IN | OUT, end_of_line());
 }
 
-__attribute__((format(printf, 1, 2)))
-static inline void note(const char *format, ...)
+__attribute__((format(printf, 1, 2))) static inline void note(const char *format, ...)
 {
 	va_list args;
 
@@ -168,10 +171,11 @@ static inline void note(const char *format, ...)
 
 static inline void add_request(unsigned int number)
 {
-	static const char *const methods[] = {"GET", "POST", "PUT", "HEAD", "DELETE", "PROPFIND", "x"};
+	static const char *const methods[] = {"GET",    "POST",     "PUT", "HEAD",
+					      "DELETE", "PROPFIND", "x"};
 	const char *method = methods[rnd(talk.requests && !talk.strict ? 7 : 6)];
 	int minor = rnd(5) != 0;
-	unsigned int body = rnd(minor ? 4 : 3);	/* none, none, Content-Length, chunks */
+	unsigned int body = rnd(minor ? 4 : 3); /* none, none, Content-Length, chunks */
 	size_t len = rnd(30) ? rnd(200) : rnd(5000);
 	bool host = rnd(8) != 0, h2c = rnd(12) == 0;
 
@@ -186,8 +190,8 @@ static inline void add_request(unsigned int number)
 	if (h2c)
 		add_format(IN, "Upgrade: h2c%s", end_of_line());
 	if (body == 2)
-		add_format(IN | OUT, "Content-Length%s: %zu%s", talk.strict || rnd(4) ? "" : " ", len,
-			   end_of_line());
+		add_format(IN | OUT, "Content-Length%s: %zu%s", talk.strict || rnd(4) ? "" : " ",
+			   len, end_of_line());
 	if (body == 3)
 		add_format(IN | OUT, "Transfer-Encoding: %schunked%s", rnd(4) ? "" : "gzip, ",
 			   end_of_line());
@@ -222,7 +226,8 @@ static inline void talk_requests(uint64_t number, bool strict)
 
 static inline void answer_body(size_t len)
 {
-	static const char *const words[] = {"HTTP/1.1 200 OK\r\n\r\n", "0\r\n\r\n", "\r\n", "\r", "\n"};
+	static const char *const words[] = {"HTTP/1.1 200 OK\r\n\r\n", "0\r\n\r\n", "\r\n", "\r",
+					    "\n"};
 
 	while (len) {
 		const char *word = words[rnd(ARRAY_SIZE(words))];
@@ -245,8 +250,11 @@ static inline void answer_body(size_t len)
 static inline void answer_fields(void)
 {
 	static const char *const fields[] = {"Content-Type: text/html; charset=gbk",
-					     "Content-Encoding: br", "X-Content-Length: 7",
-					     "Set-Cookie: \xff=\"a", "X: y\r\n z", "no field",
+					     "Content-Encoding: br",
+					     "X-Content-Length: 7",
+					     "Set-Cookie: \xff=\"a",
+					     "X: y\r\n z",
+					     "no field",
 					     "Server : a\tb"};
 
 	while (rnd(3))
@@ -283,22 +291,31 @@ static inline unsigned int add_answer(uint32_t id, bool last)
 		add_format(IN, "content-LENGTH: %zu\r\n", len);
 	}
 	if (framing == 2)
-		add_format(IN, talk.strict ? "Transfer-Encoding: chunked\r\n" :
-			   "Transfer-Encoding:chunked \r\n");
+		add_format(IN, talk.strict ? "Transfer-Encoding: chunked\r\n"
+					   : "Transfer-Encoding:chunked \r\n");
 	answer_fields();
 	add_format(IN, "\r\n");
 	note("head %u: %d 1.%d framing=%d length=%lld upgrade=0 block=%zu\n", id, code, minor,
-	     none ? 0 : framing == 0 ? 3 : (int)framing, length, talk.in_len - start);
+	     none           ? 0
+	     : framing == 0 ? 3
+			    : (int)framing,
+	     length, talk.in_len - start);
 	if (!none && framing < 2)
 		answer_body(len);
 	if (!none && framing == 2) {
 		for (size_t n = rnd(4); n; n--) {
 			len = 1 + rnd(50);
-			add_format(IN, "%zX%s\r\n", len, rnd(3) ? "" : talk.strict ? ";x=y" : " ;x=y");
+			add_format(IN, "%zX%s\r\n", len,
+				   rnd(3)        ? ""
+				   : talk.strict ? ";x=y"
+						 : " ;x=y");
 			answer_body(len);
 			add_format(IN, "\r\n");
 		}
-		add_format(IN, "0\r\n%s%s", rnd(3) ? "" : talk.strict ? "A: b\r\n" : "A: b\r\nC\r\n",
+		add_format(IN, "0\r\n%s%s",
+			   rnd(3)        ? ""
+			   : talk.strict ? "A: b\r\n"
+					 : "A: b\r\nC\r\n",
 			   rnd(5) ? "\r\n" : "\n");
 	}
 	if (!none && framing == 0)

@@ -24,10 +24,10 @@ static struct leash_http1_text text_of(const char *at)
 	return (struct leash_http1_text){guard_tail(at, len), len};
 }
 
-#define assert_text(text, want) \
-	do { \
-		assert_int_equal((text).len, strlen(want)); \
-		assert_memory_equal((text).at, want, strlen(want)); \
+#define assert_text(text, want)                                                                    \
+	do {                                                                                       \
+		assert_int_equal((text).len, strlen(want));                                        \
+		assert_memory_equal((text).at, want, strlen(want));                                \
 	} while (0)
 
 /* Every length from 0 to 40 and every offset of the interesting byte: whole words and the rest */
@@ -39,12 +39,13 @@ static void lines_end_where_they_end(void **state)
 		bool ends;
 		enum leash_http1_fault fault;
 	} rows[] = {
-		{"\n", 1, true, LEASH_HTTP1_FINE},	 {"\r\n", 2, true, LEASH_HTTP1_FINE},
-		{"\r", 1, false, LEASH_HTTP1_FINE},	 {"\rx", 2, false, LEASH_HTTP1_BARE_CR},
+		{"\n", 1, true, LEASH_HTTP1_FINE},         {"\r\n", 2, true, LEASH_HTTP1_FINE},
+		{"\r", 1, false, LEASH_HTTP1_FINE},        {"\rx", 2, false, LEASH_HTTP1_BARE_CR},
 		{"\r\r\n", 3, false, LEASH_HTTP1_BARE_CR}, {"\0\n", 2, false, LEASH_HTTP1_NUL},
 		{"", 0, false, LEASH_HTTP1_FINE},
 	};
-	static const char fills[] = {'a', '\t', '\x0f', '\x10', '\x7f', '\x80', '\xff', '\x0e', '\x0b'};
+	static const char fills[] = {'a',    '\t',   '\x0f', '\x10', '\x7f',
+				     '\x80', '\xff', '\x0e', '\x0b'};
 	uint8_t line[64];
 
 	(void)state;
@@ -55,15 +56,18 @@ static void lines_end_where_they_end(void **state)
 					enum leash_http1_fault fault = LEASH_HTTP1_FINE;
 					size_t len = before + rows[i].len + behind, got;
 
-					if (behind && !rows[i].ends && rows[i].fault == LEASH_HTTP1_FINE)
+					if (behind && !rows[i].ends &&
+					    rows[i].fault == LEASH_HTTP1_FINE)
 						continue;
 					memset(line, fills[fill], sizeof(line));
 					memcpy(line + before, rows[i].end, rows[i].len);
 					got = leash_http1_line(guard_tail(line, len), len, &fault);
 					assert_int_equal(fault, rows[i].fault);
-					assert_int_equal(got, rows[i].ends ? before + rows[i].len : 0);
+					assert_int_equal(got,
+							 rows[i].ends ? before + rows[i].len : 0);
 					if (got)
-						assert_int_equal(leash_http1_line_text(line, got), before);
+						assert_int_equal(leash_http1_line_text(line, got),
+								 before);
 				}
 			}
 		}
@@ -75,7 +79,7 @@ static void fields(void **state)
 	static const struct {
 		const char *line;
 		enum leash_http1_name name;
-		const char *value;		/* NULL: refused */
+		const char *value; /* NULL: refused */
 	} rows[] = {
 		{"Host: a", LEASH_HTTP1_HOST, "a"},
 		{"hOST\t :\t a b \t", LEASH_HTTP1_HOST, "a b"},
@@ -135,10 +139,18 @@ static void numbers(void **state)
 		int rc;
 		int64_t number;
 	} rows[] = {
-		{"0", 0, 0}, {"007", 0, 7}, {"9223372036854775807", 0, INT64_MAX},
-		{"9223372036854775808", -ERANGE, 0}, {"99999999999999999999999", -ERANGE, 0},
-		{"", -EBADMSG, 0}, {"-1", -EBADMSG, 0}, {"+1", -EBADMSG, 0}, {"1 ", -EBADMSG, 0},
-		{"0x1", -EBADMSG, 0}, {"1,1", -EBADMSG, 0}, {"\xb2", -EBADMSG, 0},
+		{"0", 0, 0},
+		{"007", 0, 7},
+		{"9223372036854775807", 0, INT64_MAX},
+		{"9223372036854775808", -ERANGE, 0},
+		{"99999999999999999999999", -ERANGE, 0},
+		{"", -EBADMSG, 0},
+		{"-1", -EBADMSG, 0},
+		{"+1", -EBADMSG, 0},
+		{"1 ", -EBADMSG, 0},
+		{"0x1", -EBADMSG, 0},
+		{"1,1", -EBADMSG, 0},
+		{"\xb2", -EBADMSG, 0},
 	};
 
 	(void)state;
@@ -174,7 +186,7 @@ static void lists(void **state)
 static void params(void **state)
 {
 	static const struct {
-		const char *value, *name, *want;	/* NULL: not there */
+		const char *value, *name, *want; /* NULL: not there */
 	} rows[] = {
 		{"text/html;charset=gbk", "charset", "gbk"},
 		{"text/html ; Charset = gbk ; x=y", "charset", "gbk"},
@@ -240,7 +252,8 @@ static void chunks(void **state)
 		assert_int_equal(part, LEASH_CHUNK_LAST);
 		assert_int_equal(got, sizeof(data) - 1);
 		/* over is over */
-		assert_int_equal(leash_http1_chunk_next(&chunk, (const uint8_t *)"0", 1, &n), -EBADMSG);
+		assert_int_equal(leash_http1_chunk_next(&chunk, (const uint8_t *)"0", 1, &n),
+				 -EBADMSG);
 	}
 }
 
@@ -357,11 +370,12 @@ static void tokens_do_not_depend_on_the_pieces(void **state)
 			if (rc == 0)
 				all_bytes(row->label, row->input, row->input_len, trace[0]);
 			for (size_t cut = 1; cut < row->input_len; cut++) {
-				assert_int_equal(tokens(rewrite, row->input, row->input_len, cut,
-							trace[1]), rc);
+				assert_int_equal(
+					tokens(rewrite, row->input, row->input_len, cut, trace[1]),
+					rc);
 				if (strcmp(trace[0], trace[1]))
-					fail_msg("%s: cut at %zu: %s, in one piece %s", row->label, cut,
-						 trace[1], trace[0]);
+					fail_msg("%s: cut at %zu: %s, in one piece %s", row->label,
+						 cut, trace[1], trace[0]);
 			}
 		}
 	}
@@ -417,14 +431,16 @@ static void recognition(void **state)
 {
 	static const struct {
 		const char *bytes;
-		int http;			/* 1 yes, 0 raw, -1 not known yet */
+		int http; /* 1 yes, 0 raw, -1 not known yet */
 	} rows[] = {
-		{"G", -1}, {"GET", -1}, {"GET ", 1}, {"GETX ", -1}, {"POST\t", 1}, {"PRI ", 1},
-		{"CONNECT ", 1}, {"GET\r", 1}, {"HELLO", -1}, {"HELLO wor", -1}, {"HELLO wor ", 0},
-		{"HELLO wor\n", 0}, {"HELLO wor:", 1}, {"hello w", -1}, {"hello wo", 0},
-		{"hello http", -1}, {"hello http:", 1}, {"hello /", 1}, {"hello *", 1},
-		{"hello\n", 0}, {"hello 1", 0}, {"\x16", 0}, {"{", 0}, {"\r", -1}, {" ", -1},
-		{" G", -1}, {" x", -1}, {"\r\n\n", -1}, {"\r\n\n{", 0}, {"\xff", 0}, {"a\x80", 0},
+		{"G", -1},          {"GET", -1},       {"GET ", 1},       {"GETX ", -1},
+		{"POST\t", 1},      {"PRI ", 1},       {"CONNECT ", 1},   {"GET\r", 1},
+		{"HELLO", -1},      {"HELLO wor", -1}, {"HELLO wor ", 0}, {"HELLO wor\n", 0},
+		{"HELLO wor:", 1},  {"hello w", -1},   {"hello wo", 0},   {"hello http", -1},
+		{"hello http:", 1}, {"hello /", 1},    {"hello *", 1},    {"hello\n", 0},
+		{"hello 1", 0},     {"\x16", 0},       {"{", 0},          {"\r", -1},
+		{" ", -1},          {" G", -1},        {" x", -1},        {"\r\n\n", -1},
+		{"\r\n\n{", 0},     {"\xff", 0},       {"a\x80", 0},
 	};
 
 	(void)state;
@@ -455,9 +471,11 @@ static void recognition(void **state)
 /* Facts of one request do not leak into the next */
 static void facts_are_of_one_request(void **state)
 {
-	static const char first[] = "POST http://t.example:1/long HTTP/1.1\r\nHost: h.example:2\r\n"
+	static const char first[] =
+		"POST http://t.example:1/long HTTP/1.1\r\nHost: h.example:2\r\n"
 		"Content-Length: 0\r\nContent-Type: multipart/form-data; boundary=b\r\nRange: x\r\n"
-		"Expect: 100-continue\r\nConnection: close, upgrade\r\nSec-WebSocket-Key: k\r\n\r\n";
+		"Expect: 100-continue\r\nConnection: close, upgrade\r\nSec-WebSocket-Key: "
+		"k\r\n\r\n";
 	static const char second[] = "GET / HTTP/1.0\r\n\r\n";
 	struct leash_http1_token token;
 	struct leash_http1 http;
@@ -466,7 +484,8 @@ static void facts_are_of_one_request(void **state)
 	(void)state;
 	leash_http1_init(&http, false);
 	while (at < sizeof(first) - 1) {
-		assert_int_equal(leash_http1_next(&http, first + at, sizeof(first) - 1 - at, &token), 0);
+		assert_int_equal(
+			leash_http1_next(&http, first + at, sizeof(first) - 1 - at, &token), 0);
 		at += token.consumed;
 	}
 	assert_true(token.end);
@@ -479,7 +498,8 @@ static void facts_are_of_one_request(void **state)
 		    http.facts.expect_continue && http.facts.close &&
 		    http.facts.connection_upgrade && http.facts.websocket_key);
 	for (at = 0; at < sizeof(second) - 1; at += token.consumed)
-		assert_int_equal(leash_http1_next(&http, second + at, sizeof(second) - 1 - at, &token), 0);
+		assert_int_equal(
+			leash_http1_next(&http, second + at, sizeof(second) - 1 - at, &token), 0);
 	assert_string_equal(http.facts.method, "GET");
 	assert_string_equal(http.facts.target, "/");
 	assert_int_equal(http.facts.target_len, 1);
@@ -502,8 +522,10 @@ static void long_facts(void **state)
 	size_t at, len;
 
 	(void)state;
-	len = (size_t)sprintf(head, "GET /%01000d HTTP/1.1\r\nContent-Type: multipart/form-data; "
-			      "boundary=%0200d\r\nHost: %0255d:1\r\n\r\n", 1, 2, 3);
+	len = (size_t)sprintf(head,
+			      "GET /%01000d HTTP/1.1\r\nContent-Type: multipart/form-data; "
+			      "boundary=%0200d\r\nHost: %0255d:1\r\n\r\n",
+			      1, 2, 3);
 	leash_http1_init(&http, false);
 	for (at = 0; at < len; at += token.consumed)
 		assert_int_equal(leash_http1_next(&http, head + at, len - at, &token), 0);

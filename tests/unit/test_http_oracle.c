@@ -27,14 +27,14 @@ static struct http_run run, body;
 /* What the other parser saw */
 struct seen {
 	unsigned int messages, referers, ours, fields;
-	size_t ends[512];		/* offsets behind the last byte of each */
-	size_t at;			/* of the byte that it is given */
+	size_t ends[512]; /* offsets behind the last byte of each */
+	size_t at;        /* of the byte that it is given */
 	uint8_t body[HTTP_RUN_MAX];
 	size_t body_len;
 	char name[256], value[4096];
 	size_t name_len, value_len;
 	bool in_value, upgraded;
-	const unsigned int *asks;	/* answers: what was asked for */
+	const unsigned int *asks; /* answers: what was asked for */
 	char url[1024];
 	size_t url_len;
 };
@@ -124,8 +124,12 @@ static enum http_errno oracle(enum http_parser_type type, const uint8_t *in, siz
 			      const unsigned int *asks)
 {
 	static const http_parser_settings settings = {
-		.on_url = on_url, .on_header_field = on_name, .on_header_value = on_value,
-		.on_headers_complete = on_head, .on_body = on_data, .on_message_complete = on_end,
+		.on_url = on_url,
+		.on_header_field = on_name,
+		.on_header_value = on_value,
+		.on_headers_complete = on_head,
+		.on_body = on_data,
+		.on_message_complete = on_end,
 	};
 	http_parser parser;
 
@@ -152,9 +156,11 @@ static void requests(void **state)
 {
 	/* refused there, passed on here */
 	static const char *const stricter[] = {
-		"a Host in capitals, with blanks",	/* blank before the colon */
-		"the same length twice", "gzip in one line with chunked",	/* tab, trailing blank */
-		"an unknown method", "a method in lower case",
+		"a Host in capitals, with blanks", /* blank before the colon */
+		"the same length twice",
+		"gzip in one line with chunked", /* tab, trailing blank */
+		"an unknown method",
+		"a method in lower case",
 	};
 	unsigned int compared = 0, refused = 0;
 
@@ -230,7 +236,7 @@ static void random_requests(void **state)
 				 (struct http_cuts){NULL, 0}, false);
 		assert_int_equal(run.rc, 0);
 		rc = oracle(HTTP_REQUEST, run.out, run.out_len, NULL);
-		if (rc == HPE_HEADER_OVERFLOW)	/* 80 KiB there */
+		if (rc == HPE_HEADER_OVERFLOW) /* 80 KiB there */
 			continue;
 		if (rc != HPE_OK)
 			fail_msg("run %u: %s at %zu of\n%.*s", number, http_errno_description(rc),
@@ -245,14 +251,14 @@ static void random_requests(void **state)
 
 			snprintf(end, sizeof(end), "\nend %zu\n", seen.ends[i]);
 			if (!strstr(run.log, end))
-				fail_msg("run %u: request %u ends at %zu there; here\n%s", number, i,
-					 seen.ends[i], run.log);
+				fail_msg("run %u: request %u ends at %zu there; here\n%s", number,
+					 i, seen.ends[i], run.log);
 		}
 		total += seen.messages;
 
 		/* damaged, and still accepted by both: still one Referer, still ours */
 		for (unsigned int n = 1 + rnd(2); n; n--)
-			talk.in[rnd((uint32_t)talk.in_len)] = (uint8_t)"\r\n\0 :;,\tR"[rnd(9)];
+			talk.in[rnd((uint32_t)talk.in_len)] = (uint8_t) "\r\n\0 :;,\tR"[rnd(9)];
 		http_run_request(&run, HTTP_REFERER, talk.in, talk.in_len,
 				 (struct http_cuts){NULL, 0}, false);
 		if (run.rc || run.raw)
@@ -260,7 +266,8 @@ static void random_requests(void **state)
 		oracle(HTTP_REQUEST, run.out, run.out_len, NULL);
 		if (seen.referers != seen.ours || seen.messages > run.ends ||
 		    seen.referers < seen.messages)
-			fail_msg("run %u, damaged: %u requests, %u Referers, %u ours; we read %u:\n%.*s",
+			fail_msg("run %u, damaged: %u requests, %u Referers, %u ours; we read "
+				 "%u:\n%.*s",
 				 number, seen.messages, seen.referers, seen.ours, run.ends,
 				 (int)run.out_len, run.out);
 	}
@@ -295,7 +302,8 @@ static void answers(void **state)
 
 		http_run_response(&run, &body, true, row->asks, row->ask_count, row->input,
 				  row->input_len, (struct http_cuts){NULL, 0});
-		/* raw is "not known"; CONNECT cannot be told to it; lenience of ours; it forgets a cut */
+		/* raw is "not known"; CONNECT cannot be told to it; lenience of ours; it forgets a
+		 * cut */
 		if (strstr(run.log, "raw") || row->asks[0] == LEASH_ASK_CONNECT ||
 		    strstr(row->label, "no fields") || strstr(run.log, " cut\n") ||
 		    strstr(row->input, "content-length :") || strstr(row->input, "\r\n\rC")) {
@@ -328,8 +336,8 @@ static void random_answers(void **state)
 				  (struct http_cuts){NULL, 0});
 		rc = oracle(HTTP_RESPONSE, talk.in, talk.in_len, asks);
 		if (rc != HPE_OK)
-			fail_msg("%s: %s at %zu of\n%.*s", label, http_errno_description(rc), seen.at,
-				 (int)talk.in_len, talk.in);
+			fail_msg("%s: %s at %zu of\n%.*s", label, http_errno_description(rc),
+				 seen.at, (int)talk.in_len, talk.in);
 		assert_int_equal(seen.messages, count);
 		compare_answers(label, talk.in, talk.in_len, asks);
 		total += count;

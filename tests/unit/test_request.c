@@ -9,7 +9,7 @@
 #include "tests/unit/guard.h"
 
 #define HTTP_CHECK(condition) assert_true(condition)
-#define HTTP_PIECE(buf, len) ((len) <= GUARD_MAX ? guard_tail(buf, len) : (const uint8_t *)(buf))
+#define HTTP_PIECE(buf, len)  ((len) <= GUARD_MAX ? guard_tail(buf, len) : (const uint8_t *)(buf))
 #include "tests/unit/http_corpus.h"
 #include "tests/unit/http_run.h"
 #include "tests/unit/http_talk.h"
@@ -46,9 +46,11 @@ static void same_run(const char *label, size_t cut)
 	if (whole.rc < 0)
 		return;
 	if (parts.out_len != whole.out_len || memcmp(parts.out, whole.out, whole.out_len))
-		fail_msg("%s: cut at %zu: other bytes: %.*s", label, cut, (int)parts.out_len, parts.out);
+		fail_msg("%s: cut at %zu: other bytes: %.*s", label, cut, (int)parts.out_len,
+			 parts.out);
 	if (strcmp(parts.log, whole.log))
-		fail_msg("%s: cut at %zu:\n%s\nin one piece:\n%s", label, cut, parts.log, whole.log);
+		fail_msg("%s: cut at %zu:\n%s\nin one piece:\n%s", label, cut, parts.log,
+			 whole.log);
 }
 
 static void every_row(void **state)
@@ -104,7 +106,8 @@ static void every_place_to_cut(void **state)
 	}
 }
 
-/* A refused request never reaches its server whole: nothing of its header's end, no request behind */
+/* A refused request never reaches its server whole: nothing of its header's end, no request behind
+ */
 static void a_refused_header_has_no_end(void **state)
 {
 	(void)state;
@@ -120,8 +123,8 @@ static void a_refused_header_has_no_end(void **state)
 					 (struct http_cuts){&cut, 1}, true);
 			if (parts.ends || strstr(parts.log, "head") ||
 			    memmem(parts.out, parts.out_len, "\r\n\r\n", 4))
-				fail_msg("%s: cut at %zu: %.*s", row->label, cut, (int)parts.out_len,
-					 parts.out);
+				fail_msg("%s: cut at %zu: %.*s", row->label, cut,
+					 (int)parts.out_len, parts.out);
 		}
 	}
 }
@@ -142,7 +145,7 @@ static void without_a_referer_nothing_changes(void **state)
 			continue;
 		}
 		if (whole.fault == LEASH_HTTP1_FOLD && row->fault == LEASH_HTTP1_FINE)
-			continue;	/* a folded Referer that would stay */
+			continue; /* a folded Referer that would stay */
 		if (whole.fault != row->fault)
 			fail_msg("%s: %s", row->label, leash_http1_fault_text(whole.fault));
 		if (whole.rc == 0 && (whole.out_len != len || memcmp(whole.out, text, len)))
@@ -159,10 +162,12 @@ static void without_a_referer_nothing_changes(void **state)
 
 static void an_upgrade_that_is_not_taken_goes_on(void **state)
 {
-	static const char in[] = "GET /ws HTTP/1.1\r\nUpgrade: websocket\r\nConnection: upgrade\r\n"
-				 "Sec-WebSocket-Key: x\r\n\r\nGET /2 HTTP/1.1\r\nReferer: y\r\n\r\n";
-	static const char out[] = "GET /ws HTTP/1.1\r\n@RUpgrade: websocket\r\nConnection: upgrade\r\n"
-				  "Sec-WebSocket-Key: x\r\n\r\nGET /2 HTTP/1.1\r\n@R\r\n";
+	static const char in[] =
+		"GET /ws HTTP/1.1\r\nUpgrade: websocket\r\nConnection: upgrade\r\n"
+		"Sec-WebSocket-Key: x\r\n\r\nGET /2 HTTP/1.1\r\nReferer: y\r\n\r\n";
+	static const char out[] =
+		"GET /ws HTTP/1.1\r\n@RUpgrade: websocket\r\nConnection: upgrade\r\n"
+		"Sec-WebSocket-Key: x\r\n\r\nGET /2 HTTP/1.1\r\n@R\r\n";
 	size_t want_len = expand(out, sizeof(out) - 1, want);
 
 	(void)state;
@@ -180,7 +185,8 @@ static void an_upgrade_that_is_not_taken_goes_on(void **state)
 /* The answer may be there before the request's body is */
 static void an_early_answer_to_an_upgrade(void **state)
 {
-	static const char head[] = "POST /ws HTTP/1.1\r\nUpgrade: websocket\r\nContent-Length: 2\r\n\r\n";
+	static const char head[] =
+		"POST /ws HTTP/1.1\r\nUpgrade: websocket\r\nContent-Length: 2\r\n\r\n";
 
 	(void)state;
 	for (int upgraded = 0; upgraded < 2; upgraded++) {
@@ -188,13 +194,14 @@ static void an_early_answer_to_an_upgrade(void **state)
 		struct leash_request rq;
 
 		leash_request_init(&rq, NULL);
-		leash_request_answered(&rq, true);	/* to nothing */
+		leash_request_answered(&rq, true); /* to nothing */
 		assert_int_equal(leash_request_next(&rq, head, sizeof(head) - 1, &out), 0);
 		assert_int_equal(leash_request_ask(&rq), LEASH_ASK_UPGRADE);
 		leash_request_answered(&rq, upgraded);
 		assert_int_equal(leash_request_next(&rq, "ok", 2, &out), 0);
 		assert_true(out.events & LEASH_REQUEST_END);
-		assert_int_equal(leash_request_next(&rq, "\x81 x\n", 4, &out), upgraded ? 0 : -EBADMSG);
+		assert_int_equal(leash_request_next(&rq, "\x81 x\n", 4, &out),
+				 upgraded ? 0 : -EBADMSG);
 		assert_int_equal(out.events, upgraded ? LEASH_REQUEST_RAW : LEASH_REQUEST_END);
 	}
 }
@@ -220,7 +227,8 @@ static void what_the_answer_has_to_know(void **state)
 
 		leash_request_init(&rq, HTTP_REFERER);
 		while (at < len) {
-			assert_int_equal(leash_request_next(&rq, rows[i].head + at, len - at, &out), 0);
+			assert_int_equal(leash_request_next(&rq, rows[i].head + at, len - at, &out),
+					 0);
 			at += out.consumed;
 		}
 		assert_true(out.events & LEASH_REQUEST_END);
@@ -248,7 +256,8 @@ static void long_lines(void **state)
 			http_run_request(&whole, HTTP_REFERER, text, at, in_one_piece, true);
 			assert_int_equal(whole.fault,
 					 over ? LEASH_HTTP1_LINE_TOO_LONG : LEASH_HTTP1_FINE);
-			for (size_t cut = 17; cut < at; cut += cut < 70000 && cut > 65530 ? 1 : 997) {
+			for (size_t cut = 17; cut < at;
+			     cut += cut < 70000 && cut > 65530 ? 1 : 997) {
 				cuts[0] = cut;
 				cuts[1] = at - cut > 3 ? at - cut - 3 : 1;
 				cuts[2] = 1;
@@ -267,9 +276,10 @@ static void many_lines(void **state)
 		for (int over = 0; over < 2; over++) {
 			size_t at;
 
-			at = (size_t)sprintf((char *)text, trailer ?
-				"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n" :
-				"GET / HTTP/1.1\r\n");
+			at = (size_t)sprintf((char *)text,
+					     trailer ? "POST / HTTP/1.1\r\nTransfer-Encoding: "
+						       "chunked\r\n\r\n0\r\n"
+						     : "GET / HTTP/1.1\r\n");
 			for (int i = 0; i < LEASH_HTTP1_LINES_MAX + over; i++)
 				at += (size_t)sprintf((char *)text + at,
 						      i % 2 ? "Referer: x\r\n" : "X%d: y\r\n", i);
@@ -317,7 +327,8 @@ static void a_huge_body_is_not_touched(void **state)
 
 static void how_few_spans(void **state)
 {
-	static const char in[] = "GET /index.html HTTP/1.1\r\nHost: a.example\r\nUser-Agent: x\r\nAccept: */*\r\n\r\n";
+	static const char in[] = "GET /index.html HTTP/1.1\r\nHost: a.example\r\nUser-Agent: "
+				 "x\r\nAccept: */*\r\n\r\n";
 	struct leash_request_out out;
 	struct leash_request rq;
 
@@ -355,7 +366,8 @@ static void every_fault_has_its_text(void **state)
 		for (size_t row = 0; row < ARRAY_SIZE(http_requests); row++)
 			shown = shown || (int)http_requests[row].fault == i;
 		if (!shown)
-			fail_msg("no row for: %s", leash_http1_fault_text((enum leash_http1_fault)i));
+			fail_msg("no row for: %s",
+				 leash_http1_fault_text((enum leash_http1_fault)i));
 	}
 	assert_string_equal(leash_http1_fault_text(LEASH_HTTP1_FAULT_COUNT), "unknown");
 }
@@ -367,8 +379,11 @@ static void random_cuts(size_t *cuts, size_t count)
 	uint32_t style = rnd(4);
 
 	for (size_t i = 0; i < count; i++)
-		cuts[i] = style == 0 ? 1 + rnd(3) : style == 1 ? 1 + rnd(40) :
-			  style == 2 ? 1 + rnd(1500) : rnd(2) ? 1 : 1 + rnd(300);
+		cuts[i] = style == 0   ? 1 + rnd(3)
+			  : style == 1 ? 1 + rnd(40)
+			  : style == 2 ? 1 + rnd(1500)
+			  : rnd(2)     ? 1
+				       : 1 + rnd(300);
 }
 
 #define TALKS 12000
@@ -388,15 +403,16 @@ static void random_conversations(void **state)
 			fail_msg("run %u: refused: %s:\n%.*s", run,
 				 leash_http1_fault_text(parts.fault), (int)talk.in_len, talk.in);
 		if (parts.out_len != talk.out_len || memcmp(parts.out, talk.out, talk.out_len))
-			fail_msg("run %u: became\n%.*s\nnot\n%.*s", run, (int)parts.out_len, parts.out,
-				 (int)talk.out_len, talk.out);
+			fail_msg("run %u: became\n%.*s\nnot\n%.*s", run, (int)parts.out_len,
+				 parts.out, (int)talk.out_len, talk.out);
 		if (strcmp(parts.log, talk.log))
 			fail_msg("run %u: log\n%s\nnot\n%s", run, parts.log, talk.log);
 		assert_int_equal(parts.ends, talk.requests);
 		total += talk.requests;
 
 		/* read only: the same bytes (or refused, if a folded Referer would stay) */
-		http_run_request(&whole, NULL, talk.in, talk.in_len, (struct http_cuts){cuts, 100}, false);
+		http_run_request(&whole, NULL, talk.in, talk.in_len, (struct http_cuts){cuts, 100},
+				 false);
 		if (whole.rc < 0)
 			assert_int_equal(whole.fault, LEASH_HTTP1_FOLD);
 		else
@@ -405,8 +421,8 @@ static void random_conversations(void **state)
 
 		/* damaged: cut in any way it has the same outcome */
 		for (unsigned int n = 1 + rnd(3); n; n--)
-			talk.in[rnd((uint32_t)talk.in_len)] = rnd(2) ? (uint8_t)rnd(256) :
-							      (uint8_t)"\r\n\0 :;,\t0"[rnd(9)];
+			talk.in[rnd((uint32_t)talk.in_len)] =
+				rnd(2) ? (uint8_t)rnd(256) : (uint8_t) "\r\n\0 :;,\t0"[rnd(9)];
 		http_run_request(&whole, HTTP_REFERER, talk.in, talk.in_len, in_one_piece, false);
 		random_cuts(cuts, ARRAY_SIZE(cuts));
 		http_run_request(&parts, HTTP_REFERER, talk.in, talk.in_len,

@@ -9,7 +9,7 @@
 #include "tests/unit/guard.h"
 
 #define HTTP_CHECK(condition) assert_true(condition)
-#define HTTP_PIECE(buf, len) ((len) <= GUARD_MAX ? guard_tail(buf, len) : (const uint8_t *)(buf))
+#define HTTP_PIECE(buf, len)  ((len) <= GUARD_MAX ? guard_tail(buf, len) : (const uint8_t *)(buf))
 #include "tests/unit/http_corpus.h"
 #include "tests/unit/http_run.h"
 #include "tests/unit/http_talk.h"
@@ -40,8 +40,8 @@ static void check_row(const struct http_answer_row *row, bool observe, struct ht
 	if (strcmp(run.log, want))
 		fail_msg("%s%s, cut at %zu:\n%s\nnot\n%s", row->label, observe ? ", observed" : "",
 			 cuts.count ? cuts.lens[0] : 0, run.log, want);
-	if (row->body && (body.out_len != strlen(row->body) ||
-			  memcmp(body.out, row->body, body.out_len)))
+	if (row->body &&
+	    (body.out_len != strlen(row->body) || memcmp(body.out, row->body, body.out_len)))
 		fail_msg("%s: body %.*s", row->label, (int)body.out_len, body.out);
 }
 
@@ -91,7 +91,8 @@ static void trailer_and_frame_are_apart(void **state)
 			size_t len = at < cut ? cut - at : sizeof(in) - 1 - at;
 
 			assert_int_equal(leash_response_next(&rs, in + at, len, &item), 0);
-			if (item.kind == LEASH_RESPONSE_TRAILER || item.kind == LEASH_RESPONSE_FRAME) {
+			if (item.kind == LEASH_RESPONSE_TRAILER ||
+			    item.kind == LEASH_RESPONSE_FRAME) {
 				int which = item.kind == LEASH_RESPONSE_FRAME;
 
 				memcpy(got[which] + got_len[which], item.at, item.len);
@@ -110,7 +111,8 @@ static void trailer_and_frame_are_apart(void **state)
 /* The header that was given stays where it is while the body passes */
 static void the_block_stays(void **state)
 {
-	static const char in[] = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabcHTTP/1.1 204 X\r\n\r\n";
+	static const char in[] =
+		"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabcHTTP/1.1 204 X\r\n\r\n";
 	static struct leash_response rs;
 	static uint8_t block[64];
 	struct leash_response_item item;
@@ -159,7 +161,8 @@ static void the_queue_has_an_end(void **state)
 		assert_int_equal(leash_response_waiting(&rs), LEASH_RESPONSE_QUEUE_MAX);
 		assert_int_equal(leash_response_push(&rs, 7, 0), -ENOSPC);
 		for (int i = 0; i < 50; i++) {
-			assert_int_equal(leash_response_next(&rs, answer, sizeof(answer) - 1, &item), 0);
+			assert_int_equal(
+				leash_response_next(&rs, answer, sizeof(answer) - 1, &item), 0);
 			assert_true(item.end && item.whole && item.id == last);
 			last++;
 		}
@@ -183,7 +186,8 @@ static void unasked_bytes_are_raw(void **state)
 	assert_int_equal(leash_response_next(&rs, in, sizeof(in) - 1, &item), 0);
 	assert_int_equal(item.kind, LEASH_RESPONSE_RAW);
 	assert_int_equal(item.len, sizeof(in) - 1);
-	/* a request that was on its way then ends with the connection, not cut as far as one knows */
+	/* a request that was on its way then ends with the connection, not cut as far as one knows
+	 */
 	leash_response_push(&rs, 5, 0);
 	assert_true(leash_response_close(&rs, &item));
 	assert_true(item.id == 5 && item.end);
@@ -193,7 +197,8 @@ static void unasked_bytes_are_raw(void **state)
 static void giving_up_loses_nothing(void **state)
 {
 	static const char *const heads[] = {
-		"HTTP/1.1 200 OK\r\nX: ", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r"};
+		"HTTP/1.1 200 OK\r\nX: ",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r"};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(heads); i++) {
@@ -208,8 +213,9 @@ static void giving_up_loses_nothing(void **state)
 			leash_response_lend(&rs, block, sizeof(block));
 			leash_response_push(&rs, 5, 0);
 			for (; at < in_len; at += item.consumed) {
-				assert_int_equal(leash_response_next(&rs, heads[i] + at, in_len - at,
-								     &item), 0);
+				assert_int_equal(
+					leash_response_next(&rs, heads[i] + at, in_len - at, &item),
+					0);
 				if (item.len)
 					memcpy(got + len, item.at, item.len);
 				len += item.len;
@@ -217,7 +223,8 @@ static void giving_up_loses_nothing(void **state)
 			assert_int_equal(len < in_len, 1);
 			leash_response_give_up(&rs);
 			for (at = 0; more && at < 3; at += item.consumed) {
-				assert_int_equal(leash_response_next(&rs, &"abc"[at], 3 - at, &item), 0);
+				assert_int_equal(
+					leash_response_next(&rs, &"abc"[at], 3 - at, &item), 0);
 				assert_int_equal(item.kind, LEASH_RESPONSE_RAW);
 				memcpy(got + len, item.at, item.len);
 				len += item.len;
@@ -269,19 +276,23 @@ static void random_answers(void **state)
 		unsigned int asks[5] = {0}, count = talk_answers(number, false, asks);
 
 		for (size_t i = 0; i < ARRAY_SIZE(cuts); i++)
-			cuts[i] = number % 3 == 0 ? 1 + rnd(4) : number % 3 == 1 ? 1 + rnd(60) : 1 + rnd(2000);
+			cuts[i] = number % 3 == 0   ? 1 + rnd(4)
+				  : number % 3 == 1 ? 1 + rnd(60)
+						    : 1 + rnd(2000);
 		http_run_response(&run, &body, number % 2, asks, count, talk.in, talk.in_len,
 				  (struct http_cuts){cuts, number % 7 ? ARRAY_SIZE(cuts) : 0});
 		if (strcmp(run.log, talk.log))
-			fail_msg("run %u:\n%s\nnot\n%s\nof\n%.*s", number, run.log, talk.log, (int)talk.in_len, talk.in);
+			fail_msg("run %u:\n%s\nnot\n%s\nof\n%.*s", number, run.log, talk.log,
+				 (int)talk.in_len, talk.in);
 		if (body.out_len != talk.out_len || memcmp(body.out, talk.out, talk.out_len))
 			fail_msg("run %u: body", number);
 		closed += strstr(talk.log, "waiting 1") != NULL;
 
-		/* damaged: all bytes come back, every request ends once (http_run_response looks) */
+		/* damaged: all bytes come back, every request ends once (http_run_response looks)
+		 */
 		for (unsigned int n = 1 + rnd(3); n; n--)
-			talk.in[rnd((uint32_t)talk.in_len)] = rnd(2) ? (uint8_t)rnd(256) :
-						    (uint8_t)"\r\n\0 :;,\t0"[rnd(9)];
+			talk.in[rnd((uint32_t)talk.in_len)] =
+				rnd(2) ? (uint8_t)rnd(256) : (uint8_t) "\r\n\0 :;,\t0"[rnd(9)];
 		http_run_response(&run, &body, !(number % 2), asks, count, talk.in, talk.in_len,
 				  (struct http_cuts){cuts, ARRAY_SIZE(cuts)});
 		assert_int_equal(run.ends, count);

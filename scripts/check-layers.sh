@@ -163,7 +163,7 @@ check_includes() {
 
 # What pure objects may leave to others: themselves, the memory and string functions, and what
 # the compiler adds by itself.
-pure='^(leash_[a-z0-9_]+|mem(cpy|move|set|cmp|chr|rchr|mem)|(raw)?memchr|str(n?len|n?cmp|chr|chrnul|rchr|spn|cspn|pbrk|str|nstr|ncpy)|bsearch|inet_(pton|ntop)|__stack_chk_(fail|guard)|_GLOBAL_OFFSET_TABLE_|_Unwind_Resume|__gcc_personality_v0|__(asan|ubsan|tsan|sanitizer|gcov|llvm)_?[A-Za-z0-9_]*|_?__?tsan_[a-z0-9_]*)$'
+pure='^(leash_[a-z0-9_]+|mem(cpy|move|set|cmp|chr|rchr|mem)|(raw)?memchr|str(n?len|n?cmp|chr|chrnul|rchr|spn|cspn|pbrk|str|nstr|ncpy)|bcmp|bsearch|inet_(pton|ntop)|__stack_chk_(fail|guard)|_GLOBAL_OFFSET_TABLE_|_Unwind_Resume|__gcc_personality_v0|__(asan|ubsan|tsan|sanitizer|gcov|llvm)_?[A-Za-z0-9_]*|_?__?tsan_[a-z0-9_]*)$'
 
 check_objects() {
 	local build=$1 object source symbol section size

@@ -214,7 +214,9 @@ except OSError as e: print(e.errno)'
 	exec 7<> in
 	start -- python3 game.py "$PEER" <&7
 	until_out "^ready$"
+	"$NETLEASH" status
 	run "$NETLEASH" background
+	echo "$output"
 	[ "$status" -eq 0 ]
 	[[ "$output" = *"(python3): background" ]]
 	echo >&7

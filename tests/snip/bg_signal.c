@@ -184,7 +184,8 @@ int main(int argc, char *argv[])
 		void *restorer;
 		uint64_t mask;
 	} raw = {0}, was = {0};
-	printf("rt_sigaction: %ld, it was %s\n", syscall(SYS_rt_sigaction, AWAY, &raw, &was, 8),
+	long ret = syscall(SYS_rt_sigaction, AWAY, &raw, &was, 8);
+	printf("rt_sigaction: %ld, it was %s\n", ret,
 	       was.handler == (void *)simple ? "simple" : "?");
 	for (int sig = 1; sig < 65; sig++)
 		signal(sig, SIG_DFL);
@@ -192,7 +193,8 @@ int main(int argc, char *argv[])
 	raise(AWAY);
 	printf("all reset: alive, %s\n", state());
 	raise(BACK);
-	printf("other signals: %d %s\n", sigaction(SIGKILL, &act, NULL), strerrorname_np(errno));
+	fd = sigaction(SIGKILL, &act, NULL);
+	printf("other signals: %d %s\n", fd, strerrorname_np(errno));
 
 	/* Both, many times */
 	signal(AWAY, simple);

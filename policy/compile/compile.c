@@ -577,11 +577,6 @@ static bool has_limit(const struct leash_settings *settings)
 	       settings->limit[3] || settings->tcp_new_max;
 }
 
-static bool has_tls_rules(const struct leash_settings *settings)
-{
-	return !settings->skip_domain_check;
-}
-
 static bool has_body(const struct leash_settings *settings)
 {
 	return settings->body_convert;
@@ -604,7 +599,6 @@ static const struct {
 	bool (*asked)(const struct leash_settings *settings);
 } unenforced[] = {
 	{"limits", has_limit},
-	{"certificates and TLS versions", has_tls_rules},
 	{"referer", NULL},
 	{"body.convert", has_body},
 	{"http2", has_http2},

@@ -121,7 +121,9 @@ int strncmp(const char *a, const char *b, size_t len)
 
 int strcmp(const char *a, const char *b)
 {
-	return strncmp(a, b, SIZE_MAX);
+	for (; *a && *a == *b; a++, b++)
+		KEEP_LOOP();
+	return (unsigned char)*a - (unsigned char)*b;
 }
 
 char *strchrnul(const char *text, int c)

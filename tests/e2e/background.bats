@@ -49,15 +49,15 @@ near() {
 	}
 }
 
-# in_the_background CMD …: run it there, in the test's own background; its output goes to "out"
+# start CMD …: under `netleash run`, beside the test; its output goes to "out", its input comes from $IN
 start() {
-	"$NETLEASH" run -p "$POLICY" --no-summary "$@" > out 2>&1 &
+	"$NETLEASH" run -p "$POLICY" --no-summary "$@" < "${IN:-/dev/null}" > out 2>&1 &
 	JOB=$!
 }
 
 until_out() {
 	for _ in $(seq 200); do
-		grep -q "$1" out && return
+		grep -q "$1" out 2> /dev/null && return
 		sleep 0.02
 	done
 	cat out
@@ -212,9 +212,8 @@ except OSError as e: print(e.errno)'
 	END
 	mkfifo in
 	exec 7<> in
-	start -- python3 game.py "$PEER" <&7
+	IN=in start -- python3 game.py "$PEER"
 	until_out "^ready$"
-	"$NETLEASH" status
 	run "$NETLEASH" background
 	echo "$output"
 	[ "$status" -eq 0 ]
@@ -412,7 +411,7 @@ sys.stdin.readline()
 s = socket.create_connection(("'"$PEER"'", 80)); s.sendall(b"GET /hang HTTP/1.0\r\n\r\n")
 print("waiting", flush=True)
 try: s.recv(10)
-except OSError as e: print("ended", e.errno, flush=True)' <&7 > out 2>&1 &
+except OSError as e: print("ended", e.errno, flush=True)' < go > out 2>&1 &
 	JOB=$!
 	until_out started
 	run -111 "$NETLEASH" background $JOB

@@ -11,16 +11,11 @@
 #include "shim/life/registry.h"
 #include "shim/life/watcher.h"
 
-static _Atomic(struct leash_session *) here;
+_Atomic(struct leash_session *) leash_background_here;
 
 void leash_background_page(struct leash_session *page)
 {
-	atomic_store_explicit(&here, page, memory_order_release);
-}
-
-struct leash_session *leash_background_get(void)
-{
-	return atomic_load_explicit(&here, memory_order_acquire);
+	atomic_store_explicit(&leash_background_here, page, memory_order_release);
 }
 
 void leash_background_nudge(struct leash_session *page)

@@ -17,7 +17,12 @@ struct leash_conn;
 
 /** leash_background_page() - The page of this process's session, as soon as it is mapped */
 void leash_background_page(struct leash_session *page);
-struct leash_session *leash_background_get(void);	/* NULL before */
+extern _Atomic(struct leash_session *) leash_background_here;
+
+static inline struct leash_session *leash_background_get(void)	/* NULL before */
+{
+	return atomic_load_explicit(&leash_background_here, memory_order_acquire);
+}
 
 /** leash_background_since() - 0 in the foreground, else when it went away (CLOCK_MONOTONIC) */
 static inline int64_t leash_background_since(const struct leash_session *page)

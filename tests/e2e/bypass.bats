@@ -198,7 +198,7 @@ giver() {
 	[ "${lines[0]}" = EACCES ]
 	run -0 "${LEASH[@]}" "$SNIP/by_import" fetch "$PID" "$good"
 	[ "${lines[0]}" = written ]
-	[ "$(lab count peer '"text":"fetched"')" -ge 1 ]
+	[ "$(lab count peer '"text":"fetched')" -ge 1 ]
 	lab unseen evil '"event":"data"'
 }
 

@@ -21,6 +21,10 @@
  * DNS		Talks to a configured name server: each question is judged, answers are
  *		learnt. UDP or TCP.
  * DENIED	Every call answers conn->error until the cookie is gone.
+ * LOOKUP	No connection, but a name that a thread looks up: timed like one.
+ * EXPIRED	Took too long: every call answers ETIMEDOUT. Only the end of its numbers, or a new
+ *		connect() where none was completed, leads out of this one and the next.
+ * INTERRUPTED	Was pending when the grace of the background was over: ECONNABORTED.
  */
 #ifndef LEASH_CONN_H
 #define LEASH_CONN_H

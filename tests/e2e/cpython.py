@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: MIT
 """CPython's own tests without and with something in the environment, compared test by test.
 
-    cpython.py [--jobs N] [--timeout S] [--except FILE] [--match GLOB] [--ignore GLOB] TEST ... -- NAME=VALUE ...
+    cpython.py [--jobs N] [--timeout S] [--except FILE] [--match GLOB] [--ignore GLOB] TEST ...
+        -- NAME=VALUE ... [-- NAME=VALUE ...]
 
-Runs "python3 -m test -v TEST ..." as it is and with the variables set. A test whose result differs
+Runs "python3 -m test -v TEST ..." as it is and with each group of variables set. A test whose result differs
 is run again, both sides, up to twice: one that is not steady by itself is no difference. FILE lists
-tests, or classes of tests, that may differ: "test.test_x.Class.test_y: reason" a line.
+tests, or classes of tests, that may differ with the first group: "test.test_x.Class.test_y: why".
 Prints the differences; exit status 1 if there are any.
 """
 
+import concurrent.futures
 import os
 import re
 import subprocess
@@ -51,23 +53,55 @@ def reason(allowed, name):
     return allowed.get(name) or allowed.get(name.rpartition(".")[0])
 
 
+def compare(label, tests, variables, options, first_without, first_with, allowed):
+    """The faults found, as lines; an empty list is good."""
+    without, _ = first_without
+    with_it, text = first_with
+    faults, used = [], False
+    differing = {n for n in without.keys() | with_it.keys() if without.get(n) != with_it.get(n)}
+    for _ in range(2):
+        again = sorted(n for n in differing if not reason(allowed, n) and n.startswith("test."))
+        if not again:
+            break
+        print("%s: again: %s" % (label, " ".join(again)))
+        options = dict(options, jobs=1, match=again)
+        one, _ = results(tests, {}, **options)
+        other, text = results(tests, variables, **options)
+        for n in again:
+            # Not steady without anything: it says nothing about us.
+            if one.get(n) == other.get(n) or one.get(n) != without.get(n):
+                differing.discard(n)
+    for n in sorted(differing):
+        if reason(allowed, n):
+            used = True
+            print("%s: %s: %s, with: %s (%s)" % (label, n, without.get(n), with_it.get(n),
+                                                 reason(allowed, n)))
+        else:
+            faults.append("%s: DIFFERENT: %s: %s, with: %s" % (label, n, without.get(n), with_it.get(n)))
+    # A class may be there for another kernel; a list that nothing here needs is a fault.
+    if allowed and not used:
+        faults.append("%s: none of the exceptions is needed" % label)
+    if faults:
+        for m in re.finditer(r"^(?:ERROR|FAIL): .*?(?=^={70}|^-{70}\nRan)", text, re.M | re.S):
+            print(m[0][:1500])
+    return faults
+
+
 def main():
-    args, variables = sys.argv[1:], {}
-    if "--" in args:
-        at = args.index("--")
-        variables = dict(v.split("=", 1) for v in args[at + 1:])
+    groups = []
+    args = sys.argv[1:]
+    while "--" in args:
+        at = len(args) - 1 - args[::-1].index("--")
+        groups.insert(0, dict(v.split("=", 1) for v in args[at + 1:]))
         args = args[:at]
-    jobs, timeout, allowed, match, ignore, tests = 1, 300, {}, [], [], []
+    options = {"jobs": 1, "timeout": 300, "match": [], "ignore": []}
+    allowed, tests = {}, []
     while args:
         arg = args.pop(0)
-        if arg == "--jobs":
-            jobs = int(args.pop(0))
-        elif arg == "--timeout":
-            timeout = int(args.pop(0))
-        elif arg == "--match":
-            match.append(args.pop(0))
-        elif arg == "--ignore":
-            ignore.append(args.pop(0))
+        if arg in ("--jobs", "--timeout"):
+            options[arg[2:]] = int(args.pop(0))
+        elif arg in ("--match", "--ignore"):
+            options[arg[2:]].append(args.pop(0))
         elif arg == "--except":
             for line in open(args.pop(0)):
                 if line.strip() and line[0] != "#":
@@ -75,45 +109,26 @@ def main():
                     allowed[name.strip()] = why.strip()
         else:
             tests.append(arg)
+    # They wait more than they compute: all sides at once.
     start = time.monotonic()
-    without, text_without = results(tests, {}, jobs, timeout, match, ignore)
-    middle = time.monotonic()
-    with_it, text_with = results(tests, variables, jobs, timeout, match, ignore)
-    end = time.monotonic()
-    print("%d tests, %d seconds without, %d with" % (len(without), middle - start, end - middle))
-    if len(without) < 10:
-        print(text_without[-3000:])
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        runs = [pool.submit(results, tests, v, **options) for v in [{}, *groups]]
+        without, *withs = [r.result() for r in runs]
+    print("%d tests, %d seconds" % (len(without[0]), time.monotonic() - start))
+    for number, run in enumerate([without, *withs]):
+        with open("cpython.%d.txt" % number, "w", encoding="utf-8") as f:
+            f.write(run[1])
+    if len(without[0]) < 10:
+        print(without[1][-3000:])
         sys.exit("these are too few tests to say anything")
-
-    differing = {n for n in without.keys() | with_it.keys() if without.get(n) != with_it.get(n)}
-    for _ in range(2):
-        again = sorted(n for n in differing if not reason(allowed, n) and n.startswith("test."))
-        if not again:
-            break
-        print("again:", len(again), "tests")
-        first, _ = results(tests, {}, 1, timeout, again, ignore)
-        second, text_with = results(tests, variables, 1, timeout, again, ignore)
-        for n in again:
-            # Not steady without anything: it says nothing about us.
-            if first.get(n) == second.get(n) or first.get(n) != without.get(n):
-                differing.discard(n)
-    bad, used = False, set()
-    for n in sorted(differing):
-        if reason(allowed, n):
-            used |= {n, n.rpartition(".")[0]}
-            print("allowed: %s: %s, with: %s (%s)" % (n, without.get(n), with_it.get(n), reason(allowed, n)))
-        else:
-            bad = True
-            print("DIFFERENT: %s: %s, with: %s" % (n, without.get(n), with_it.get(n)))
-    # A class may be there for another kernel; a list that nothing here needs is a fault.
-    if allowed and not used:
-        bad = True
-        print("NOT NEEDED: none of the exceptions")
-    if bad:
-        open("cpython.txt", "w").write(text_with)
-        for m in re.finditer(r"^(?:ERROR|FAIL): .*?(?=^={70}|^-{70}\nRan)", text_with, re.M | re.S):
-            print(m[0][:1500])
-    sys.exit(bad)
+    faults = []
+    for number, (variables, run) in enumerate(zip(groups, withs), 1):
+        # Only the first group is held against the list: the others must be equal.
+        faults += compare("group %d" % number, tests, variables, options, without, run,
+                          allowed if number == 1 else {})
+    for fault in faults:
+        print(fault)
+    sys.exit(bool(faults))
 
 
 main()

@@ -21,13 +21,10 @@
  * Chunks of UTF-8 without a BOM are not taken apart: the one size line that came before the first
  * byte was kept, and goes out as it was, as all that follows.
  */
-#include "shim/http/body.h"
+#include "shim/http/body_inner.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <string.h>
 
-#define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 #define STEP_MIN 64			/* output that lets every step move */
 #define DIGITS_MAX 16			/* of a chunk size */
 #define CHUNK_EXTRA (2 + 2)		/* CRLF behind the size and behind the data */
@@ -41,369 +38,8 @@ static_assert(LEASH_BODY_SPILL_SIZE <= UINT16_MAX, "its positions are 16 bits");
 enum state { SNIFF, TEXT, LAST, TRAILER, DONE };
 enum kind { KIND_DATA, KIND_FRAME, KIND_END, KIND_CUT };
 enum bom { BOM_NONE, BOM_UTF_8, BOM_UTF_16LE, BOM_UTF_16BE };
-enum what { PUT_NOTHING, PUT_UTF_8, PUT_CHUNKED, PUT_LENGTH };
 /* FRAME_END: the CRLF behind a chunk's data */
 enum frame { FRAME_SIZE, FRAME_EXT, FRAME_END };
-
-/* ---- header: is it text, and which places may have to change */
-
-static uint8_t lower(uint8_t byte)
-{
-	return byte >= 'A' && byte <= 'Z' ? byte | 0x20 : byte;
-}
-
-static bool blank(uint8_t byte)
-{
-	return byte == ' ' || byte == '\t' || byte == '\r' || byte == '\n';
-}
-
-static struct leash_http1_text trim(struct leash_http1_text text)
-{
-	while (text.len && blank(text.at[0])) {
-		text.at++;
-		text.len--;
-	}
-	while (text.len && blank(text.at[text.len - 1]))
-		text.len--;
-	return text;
-}
-
-static bool begins(struct leash_http1_text text, const char *word)
-{
-	size_t len = strlen(word);
-
-	return text.len > len && leash_http1_equal((struct leash_http1_text){text.at, len}, word);
-}
-
-static bool ends(struct leash_http1_text text, const char *word)
-{
-	size_t len = strlen(word);
-
-	if (text.len <= len)
-		return false;
-	return leash_http1_equal((struct leash_http1_text){text.at + text.len - len, len}, word);
-}
-
-/* @type: type/subtype, without parameters */
-static bool is_text(struct leash_http1_text type)
-{
-	static const char whole[][34] = {
-		"application/json", "application/xml", "application/javascript",
-		"application/x-www-form-urlencoded",
-	};
-	const uint8_t *slash = type.len ? memchr(type.at, '/', type.len) : NULL;
-
-	if (!slash || slash == type.at)
-		return false;
-	for (size_t i = 0; i < ARRAY_SIZE(whole); i++) {
-		if (leash_http1_equal(type, whole[i]))
-			return true;
-	}
-	return begins(type, "text/") || ends(type, "+json") || ends(type, "+xml");
-}
-
-/* The bytes of @text up to @end, which is left in front; all of it if there is none */
-static struct leash_http1_text until(struct leash_http1_text *text, char end)
-{
-	const uint8_t *at = text->len ? memchr(text->at, end, text->len) : NULL;
-	struct leash_http1_text ret = {text->at, at ? (size_t)(at - text->at) : text->len};
-
-	text->at += ret.len;
-	text->len -= ret.len;
-	return ret;
-}
-
-static void skip(struct leash_http1_text *text, size_t len)
-{
-	text->at += len;
-	text->len -= len;
-}
-
-/* A parameter's value, without its quotes; @text is left behind it */
-static struct leash_http1_text take_value(struct leash_http1_text *text)
-{
-	struct leash_http1_text ret;
-
-	while (text->len && blank(text->at[0]))
-		skip(text, 1);
-	if (text->len == 0 || text->at[0] != '"')
-		return trim(until(text, ';'));
-	skip(text, 1);
-	ret = *text;
-	while (text->len && text->at[0] != '"')
-		skip(text, text->at[0] == '\\' && text->len > 1 ? 2 : 1);
-	ret.len = (size_t)(text->at - ret.at);
-	return ret;
-}
-
-/* A quoted value with its backslashes undone, as far as a label may be long */
-static size_t plain(struct leash_http1_text value, bool quoted, char *buf, size_t size)
-{
-	size_t len = 0;
-
-	for (size_t i = 0; i < value.len && len < size; i++) {
-		if (quoted && value.at[i] == '\\' && i + 1 < value.len)
-			i++;
-		buf[len++] = (char)value.at[i];
-	}
-	return len;
-}
-
-/* The first charset= counts (WHATWG MIME Sniffing, section 4.4); all of them are remembered,
- * since the program may read another one. False: too many */
-static bool read_charsets(struct leash_body *body, const uint8_t *block,
-			  struct leash_http1_text rest, enum leash_charset *ret)
-{
-	until(&rest, ';');
-	while (rest.len) {
-		struct leash_http1_text name, value;
-		char buf[64];
-		size_t len;
-		bool quoted;
-
-		skip(&rest, 1);			/* the semicolon */
-		name = rest;
-		while (rest.len && rest.at[0] != ';' && rest.at[0] != '=')
-			skip(&rest, 1);
-		name.len -= rest.len;
-		if (rest.len == 0 || rest.at[0] == ';')
-			continue;
-		skip(&rest, 1);
-		value = take_value(&rest);
-		quoted = value.at[-1] == '"';
-		until(&rest, ';');
-		if (!leash_http1_equal(trim(name), "charset") || value.len == 0)
-			continue;
-		if (body->charset_count == ARRAY_SIZE(body->charsets))
-			return false;
-		if (body->charset_count == 0) {
-			len = plain(value, quoted, buf, sizeof(buf));
-			*ret = leash_charset_find(buf, len);
-			for (size_t i = 0; i < len && i + 1 < sizeof(body->label); i++)
-				body->label[i] = buf[i] >= ' ' && buf[i] <= '~' ? buf[i] : '?';
-		}
-		body->charsets[body->charset_count++] = (struct leash_body_edit){
-			.at = (uint32_t)(value.at - block), .del = (uint32_t)value.len,
-			.what = PUT_UTF_8,
-		};
-	}
-	return true;
-}
-
-/* The lines that decide; an @at of NULL is a line that is not there */
-struct fields {
-	struct leash_http1_text length_line;	/* with its line end */
-	struct leash_http1_text length, type;
-	bool coded, ranged;
-	bool twice;			/* one that may be there once only: readers disagree */
-};
-
-/* @line: with its line end, and what the last one was in @last */
-static void read_field(struct fields *fields, struct leash_http1_text line,
-		       enum leash_http1_name *last)
-{
-	size_t text = leash_http1_line_text(line.at, line.len);
-	struct leash_http1_text value;
-
-	if (text == 0)
-		return;			/* the empty line */
-	if (line.at[0] == ' ' || line.at[0] == '\t') {
-		/* obs-fold (RFC 9112 section 5.2); response.c lets none of a length through */
-		if (*last == LEASH_HTTP1_CONTENT_TYPE && fields->type.at)
-			fields->type.len = (size_t)(line.at + text - fields->type.at);
-		fields->coded |= *last == LEASH_HTTP1_CONTENT_ENCODING;
-		return;
-	}
-	if (leash_http1_field(line.at, text, last, &value) < 0) {
-		*last = LEASH_HTTP1_OTHER;
-		return;
-	}
-	if (*last == LEASH_HTTP1_CONTENT_TYPE) {
-		fields->twice |= fields->type.at != NULL;
-		fields->type = value;
-	} else if (*last == LEASH_HTTP1_CONTENT_LENGTH) {
-		fields->twice |= fields->length.at != NULL;
-		fields->length = value;
-		fields->length_line = line;
-	} else if (*last == LEASH_HTTP1_CONTENT_ENCODING) {
-		fields->coded |= value.len && !leash_http1_equal(value, "identity");
-	} else if (*last == LEASH_HTTP1_TRANSFER_ENCODING) {
-		fields->coded |= !leash_http1_equal(value, "chunked");
-	} else if (*last == LEASH_HTTP1_CONTENT_RANGE) {
-		fields->ranged = true;
-	}
-}
-
-static struct fields read_fields(const uint8_t *block, size_t len)
-{
-	enum leash_http1_fault fault = LEASH_HTTP1_FINE;
-	enum leash_http1_name last = LEASH_HTTP1_OTHER;
-	struct fields fields = {0};
-	size_t at = leash_http1_line(block, len, &fault), line;	/* behind the status line */
-
-	while (at < len) {
-		line = leash_http1_line(block + at, len - at, &fault);
-		if (line == 0)
-			break;
-		read_field(&fields, (struct leash_http1_text){block + at, line}, &last);
-		at += line;
-	}
-	return fields;
-}
-
-/* Where the length stands: its line without the line's end, and the digits in it */
-static void read_length(struct leash_body *body, const struct fields *fields,
-			const struct leash_response_head *head, const uint8_t *block)
-{
-	struct leash_http1_text line = fields->length_line, digits = fields->length;
-
-	body->length = (uint64_t)head->content_length;
-	body->length_line = (struct leash_body_edit){
-		.at = (uint32_t)(line.at - block),
-		.del = (uint32_t)leash_http1_line_text(line.at, line.len), .what = PUT_CHUNKED,
-	};
-	if (!body->chunks_ok) {
-		body->length_line.del = (uint32_t)line.len;
-		body->length_line.what = PUT_NOTHING;
-	}
-	body->length_digits = (struct leash_body_edit){
-		.at = (uint32_t)(digits.at - block), .del = (uint32_t)digits.len,
-		.what = PUT_LENGTH,
-	};
-}
-
-/* ---- header: written anew */
-
-static void add_edit(struct leash_body_queue *queue, struct leash_body_edit edit)
-{
-	size_t i = queue->edit_count++;
-
-	while (i > 0 && queue->edits[i - 1].at > edit.at) {
-		queue->edits[i] = queue->edits[i - 1];
-		i--;
-	}
-	queue->edits[i] = edit;
-}
-
-static void print_number(uint64_t value, char *buf)
-{
-	char digits[20];
-	size_t len = 0;
-
-	do {
-		digits[len++] = (char)('0' + value % 10);
-		value /= 10;
-	} while (value);
-	for (size_t i = 0; i < len; i++)
-		buf[i] = digits[len - 1 - i];
-	buf[len] = '\0';
-}
-
-/* The header may go out. @utf8: the program gets UTF-8, which it may not have been;
- * @converted: and its length is not known; @cut: bytes of a BOM that are left out */
-static void release(struct leash_body *body, bool utf8, bool converted, uint32_t cut)
-{
-	struct leash_body_queue *queue = &body->queue;
-
-	if (queue->released)
-		return;
-	queue->released = true;
-	if (utf8 && !body->declared_utf8) {
-		for (size_t i = 0; i < body->charset_count; i++)
-			add_edit(queue, body->charsets[i]);
-	}
-	if (body->framing != LEASH_FRAMED_LENGTH)
-		return;
-	if (converted) {
-		add_edit(queue, body->length_line);
-		body->rechunk = body->chunks_ok;
-		body->closes = !body->chunks_ok;
-	} else if (cut) {
-		print_number(body->length > cut ? body->length - cut : 0, queue->length);
-		add_edit(queue, body->length_digits);
-	}
-}
-
-/* ---- queue */
-
-static const char *edit_text(const struct leash_body_queue *queue,
-			     const struct leash_body_edit *edit)
-{
-	switch ((enum what)edit->what) {
-	case PUT_NOTHING:
-		return "";
-	case PUT_UTF_8:
-		return "utf-8";
-	case PUT_CHUNKED:
-		return "Transfer-Encoding: chunked";
-	case PUT_LENGTH:
-		return queue->length;
-	}
-	return "";
-}
-
-static size_t put(struct leash_text_io *io, const void *bytes, size_t len)
-{
-	if (len > io->out_left)
-		len = io->out_left;
-	if (len)
-		memcpy(io->out, bytes, len);
-	io->out += len;
-	io->out_left -= len;
-	return len;
-}
-
-/* Header up to the next edit, the edit, and so on, as far as there is room */
-static void drain_head(struct leash_body_queue *queue, struct leash_text_io *io)
-{
-	while (queue->edit_at < queue->edit_count) {
-		const struct leash_body_edit *edit = &queue->edits[queue->edit_at];
-		const char *text = edit_text(queue, edit);
-
-		queue->block_at += (uint32_t)put(io, queue->block + queue->block_at,
-						 edit->at - queue->block_at);
-		if (queue->block_at < edit->at)
-			return;
-		queue->put_at += (uint32_t)put(io, text + queue->put_at,
-					       strlen(text) - queue->put_at);
-		if (text[queue->put_at])
-			return;
-		queue->block_at += edit->del;
-		queue->put_at = 0;
-		queue->edit_at++;
-	}
-	queue->block_at += (uint32_t)put(io, queue->block + queue->block_at,
-					 queue->block_len - queue->block_at);
-}
-
-static size_t head_left(const struct leash_body_queue *queue)
-{
-	size_t len = queue->block_len - queue->block_at;
-
-	if (!queue->released)
-		return 0;
-	for (size_t i = queue->edit_at; i < queue->edit_count; i++)
-		len += strlen(edit_text(queue, &queue->edits[i])) - queue->edits[i].del;
-	return len - queue->put_at;
-}
-
-static size_t queued(const struct leash_body_queue *queue)
-{
-	return head_left(queue) + queue->spill_len - queue->spill_at;
-}
-
-static void drain(struct leash_body_queue *queue, struct leash_text_io *io)
-{
-	if (!queue->released)
-		return;
-	drain_head(queue, io);
-	if (head_left(queue))
-		return;
-	queue->spill_at += (uint16_t)put(io, queue->spill + queue->spill_at,
-					 (size_t)queue->spill_len - queue->spill_at);
-	if (queue->spill_at == queue->spill_len)
-		queue->spill_at = queue->spill_len = 0;
-}
 
 /* ---- BOM */
 
@@ -416,20 +52,20 @@ static void decide(struct leash_body *body, enum bom bom)
 	switch (bom) {
 	case BOM_NONE:
 		body->convert = body->conv.open;
-		release(body, body->convert, body->convert, 0);
+		leash_body_release_head(body, body->convert, body->convert, 0);
 		break;
 	case BOM_UTF_8:
 		leash_charset_close(&body->conv);
 		body->note = LEASH_BODY_NOTE_NONE;
 		body->first_at = body->first_len;
-		release(body, true, false, body->first_len);
+		leash_body_release_head(body, true, false, body->first_len);
 		break;
 	case BOM_UTF_16LE:
 	case BOM_UTF_16BE:
 		leash_charset_close(&body->conv);
 		body->convert = leash_charset_open(&body->conv, charset) == 0;
 		body->note = body->convert ? LEASH_BODY_NOTE_NONE : LEASH_BODY_NOTE_NO_CONVERTER;
-		release(body, body->convert, body->convert, 0);
+		leash_body_release_head(body, body->convert, body->convert, 0);
 		break;
 	}
 	if (body->framing != LEASH_FRAMED_CHUNKED || bom != BOM_NONE || body->convert ||
@@ -475,7 +111,7 @@ static void sniff(struct leash_body *body, struct leash_text_io *io)
 
 static void copy(struct leash_text_io *io)
 {
-	size_t len = put(io, io->in, io->in_left);
+	size_t len = leash_body_put(io, io->in, io->in_left);
 
 	io->in += len;
 	io->in_left -= len;
@@ -602,7 +238,7 @@ static bool skim(struct leash_body *body, struct leash_text_io *io)
 			body->frame_state = FRAME_END;
 		} else if (body->frame_state == FRAME_SIZE && byte != '0') {
 			if ((byte >= '1' && byte <= '9') ||
-			    (lower(byte) >= 'a' && lower(byte) <= 'f'))
+			    (leash_body_lower(byte) >= 'a' && leash_body_lower(byte) <= 'f'))
 				body->frame_zero = false;
 			else
 				body->frame_state = FRAME_EXT;
@@ -640,7 +276,7 @@ static void step(struct leash_body *body, struct leash_text_io *io, enum kind ki
 				return;
 		}
 		if (body->rechunk && kind != KIND_CUT)
-			put(io, "0\r\n", 3);
+			leash_body_put(io, "0\r\n", 3);
 		body->state = TRAILER;
 		return;
 	case TRAILER:
@@ -650,7 +286,7 @@ static void step(struct leash_body *body, struct leash_text_io *io, enum kind ki
 			return;
 		}
 		if (kind == KIND_END && body->rechunk && !body->trailer_seen)
-			put(io, "\r\n", 2);
+			leash_body_put(io, "\r\n", 2);
 		body->state = DONE;
 		return;
 	case DONE:
@@ -684,14 +320,14 @@ static int run(struct leash_body *body, struct leash_text_io *io, enum kind kind
 	for (;;) {
 		struct leash_text_io spill = *io;
 
-		drain(queue, io);
+		leash_body_drain(queue, io);
 		if (ending ? body->state == DONE : io->in_left == 0 && body->state != LAST)
 			break;
 		if (body->state == SNIFF) {
 			look(body, io, kind);
 			continue;
 		}
-		if (queued(queue) == 0 && io->out_left >= STEP_MIN) {
+		if (leash_body_queued(queue) == 0 && io->out_left >= STEP_MIN) {
 			step(body, io, kind);
 			continue;
 		}
@@ -709,7 +345,7 @@ static int run(struct leash_body *body, struct leash_text_io *io, enum kind kind
 	if (body->state == DONE)
 		leash_charset_close(&body->conv);
 	if (ending)
-		return body->state == DONE && queued(queue) == 0 ? 0 : -ENOBUFS;
+		return body->state == DONE && leash_body_queued(queue) == 0 ? 0 : -ENOBUFS;
 	return io->in_left ? -ENOBUFS : 0;
 }
 
@@ -720,27 +356,27 @@ bool leash_body_begin(struct leash_body *body, const struct leash_response_head 
 {
 	enum leash_charset charset = LEASH_CHARSET_UTF_8;
 	struct leash_http1_text type;
-	struct fields fields;
+	struct leash_body_fields fields;
 
 	memset(body, 0, sizeof(*body));
 	body->state = DONE;
 	if (head->framing == LEASH_FRAMED_NONE || head->status < 200 || head->status == 204 ||
 	    head->status == 206 || head->status == 304 || (ask & LEASH_ASK_HEAD))
 		return false;
-	fields = read_fields(block, block_len);
+	fields = leash_body_read_fields(block, block_len);
 	type = fields.type;
-	if (!type.at || fields.coded || fields.ranged || !is_text(trim(until(&type, ';'))))
+	if (!type.at || fields.coded || fields.ranged || !leash_body_is_text(leash_body_trim(leash_body_until(&type, ';'))))
 		return false;
 	body->framing = (uint8_t)head->framing;
 	body->chunks_ok = head->minor >= 1 && !(ask & LEASH_ASK_HTTP10);
-	if (fields.twice || !read_charsets(body, block, fields.type, &charset) ||
+	if (fields.twice || !leash_body_read_charsets(body, block, fields.type, &charset) ||
 	    (head->framing == LEASH_FRAMED_LENGTH &&
 	     (fields.length.len == 0 || head->content_length < 0))) {
 		body->note = LEASH_BODY_NOTE_HEADER;
 		return false;
 	}
 	if (head->framing == LEASH_FRAMED_LENGTH)
-		read_length(body, &fields, head, block);
+		leash_body_read_length(body, &fields, head, block);
 	if (head->framing == LEASH_FRAMED_LENGTH && body->length == 0)
 		return false;
 	body->declared_utf8 = charset == LEASH_CHARSET_UTF_8;
@@ -760,9 +396,9 @@ bool leash_body_begin(struct leash_body *body, const struct leash_response_head 
 	body->queue.block = block;
 	body->queue.block_len = (uint32_t)block_len;
 	if (body->conv.open)
-		release(body, true, true, 0);
+		leash_body_release_head(body, true, true, 0);
 	else if (head->framing != LEASH_FRAMED_LENGTH && body->declared_utf8)
-		release(body, false, false, 0);
+		leash_body_release_head(body, false, false, 0);
 	return true;
 }
 
@@ -794,7 +430,7 @@ void leash_body_abort(struct leash_body *body)
 
 size_t leash_body_pending(const struct leash_body *body)
 {
-	return queued(&body->queue);
+	return leash_body_queued(&body->queue);
 }
 
 size_t leash_body_peek(const struct leash_body *body, void *buf, size_t size)
@@ -802,7 +438,7 @@ size_t leash_body_peek(const struct leash_body *body, void *buf, size_t size)
 	struct leash_body_queue copy = body->queue;
 	struct leash_text_io io = {.out = buf, .out_left = size};
 
-	drain(&copy, &io);
+	leash_body_drain(&copy, &io);
 	return size - io.out_left;
 }
 
@@ -823,12 +459,12 @@ size_t leash_body_ask(const struct leash_body *body, size_t size)
 bool leash_body_plain(const struct leash_body *body)
 {
 	return body->state == TEXT && !body->convert && !body->rechunk &&
-	       body->first_at == body->first_len && queued(&body->queue) == 0;
+	       body->first_at == body->first_len && leash_body_queued(&body->queue) == 0;
 }
 
 bool leash_body_head_out(const struct leash_body *body)
 {
-	return body->queue.released && head_left(&body->queue) == 0;
+	return body->queue.released && leash_body_head_left(&body->queue) == 0;
 }
 
 bool leash_body_closes(const struct leash_body *body)

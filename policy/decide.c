@@ -119,6 +119,12 @@ static struct leash_verdict settle(const struct leash_image *image, struct leash
 	return v;
 }
 
+struct leash_verdict leash_decide_settle(const struct leash_image *image, struct leash_verdict v,
+					 bool skips)
+{
+	return settle(image, v, skips);
+}
+
 struct leash_verdict leash_policy_none(void)
 {
 	return deny(LEASH_WHY_NO_POLICY, LEASH_RULE_POLICY);

@@ -414,6 +414,9 @@ static void hint_transport(struct out *out, const struct about *about)
 	case LEASH_RULE_OTHER_NET:
 	case LEASH_RULE_PUBLIC:
 	case LEASH_RULE_HTTPS:
+	case LEASH_RULE_HOST:
+	case LEASH_RULE_FRAMING:
+	case LEASH_RULE_HTTP2:
 	case LEASH_RULE_SNI:
 	case LEASH_RULE_CERTIFICATE:
 	case LEASH_RULE_PORTS:
@@ -421,6 +424,7 @@ static void hint_transport(struct out *out, const struct about *about)
 	case LEASH_RULE_LISTEN:
 	case LEASH_RULE_BACKGROUND:
 	case LEASH_RULE_TIMEOUT:
+	case LEASH_RULE_LIMITS:
 	case LEASH_RULE_POLICY:
 	case LEASH_RULE_COUNT:
 		break;
@@ -492,12 +496,12 @@ static void put_hint(struct out *out, const struct about *about)
 	case LEASH_WHY_TIMEOUT:
 	case LEASH_WHY_INTERRUPTED:
 	case LEASH_WHY_AMBIGUOUS:
+	case LEASH_WHY_TOO_MANY:
 		put_subject(out, about);
 		put(out, ": ");
 		put_reason(out, about);
 		return;
 	case LEASH_WHY_NONE:
-	case LEASH_WHY_TOO_MANY:
 	case LEASH_WHY_LISTEN:
 	case LEASH_WHY_NO_POLICY:
 	case LEASH_WHY_UNJUDGED:

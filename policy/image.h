@@ -106,6 +106,11 @@ uint32_t leash_match_parent(const struct leash_image *image, const char *name, s
 /* The platform's list of ports that raw TCP may not use, policy 4 */
 bool leash_match_forbidden_port(uint16_t port);
 
+/* decide.c */
+/* Turn a refusal into an allowance with .would where audit or, @skips, skip_domain_check says so */
+struct leash_verdict leash_decide_settle(const struct leash_image *image, struct leash_verdict v,
+					 bool skips);
+
 /* match_addr.c */
 /* The class of an address as if there were no interfaces */
 enum leash_addr_class leash_addr_range(const struct leash_addr *addr);

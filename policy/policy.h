@@ -166,6 +166,8 @@ enum leash_over { LEASH_OVER_WARN, LEASH_OVER_FAIL, LEASH_OVER_QUEUE };
 enum leash_opaque { LEASH_OPAQUE_OBSERVE, LEASH_OPAQUE_ALLOW, LEASH_OPAQUE_DENY };
 enum leash_http2 { LEASH_HTTP2_DENY, LEASH_HTTP2_OBSERVE };
 
+#define LEASH_LIMIT_MAX 1024u	/* the session page has a place for each task that a limit counts */
+
 /* Every scalar of the policy, by value inside the image. Times in ms, as in the file. */
 struct leash_settings {
 	uint8_t profile, platform, listen, limits_over, opaque_tls, http2;	/* enums above */
@@ -181,7 +183,7 @@ struct leash_settings {
 	struct leash_addr lan_addr;
 	uint32_t timeout_ms[4];				/* by LEASH_LIST_REQUEST … DOWNLOAD */
 	uint32_t timeout_max_ms;			/* 60000 */
-	uint32_t limit[4];				/* tasks at once, by list */
+	uint32_t limit[4];				/* tasks at once, by list; 0: no limit, else to LEASH_LIMIT_MAX */
 	uint32_t tcp_new_max, tcp_new_window_s;		/* 20 in 300 s */
 	uint32_t grace_ms;				/* background.grace_ms */
 	int32_t background_signal, foreground_signal;	/* numbers; SIGRTMIN+n already added */
@@ -272,6 +274,9 @@ enum leash_rule {
 	LEASH_RULE_PUBLIC,		/* public, and never resolved from a listed name */
 	LEASH_RULE_HTTPS,		/* TCP to a name of the four lists is TLS */
 	LEASH_RULE_SNI,			/* the name in the handshake */
+	LEASH_RULE_HOST,		/* the name in a request */
+	LEASH_RULE_FRAMING,		/* two parsers may read a request differently */
+	LEASH_RULE_HTTP2,
 	LEASH_RULE_CERTIFICATE,		/* the platform's requirements on certificates and TLS */
 	LEASH_RULE_PORTS,		/* ports = "exact" */
 	LEASH_RULE_TCP_PORT,		/* the forbidden ports of raw TCP */
@@ -281,6 +286,7 @@ enum leash_rule {
 	LEASH_RULE_DNS,			/* the program's own questions */
 	LEASH_RULE_BACKGROUND,
 	LEASH_RULE_TIMEOUT,		/* networkTimeout, or the program's own limit */
+	LEASH_RULE_LIMITS,		/* how many at once */
 	LEASH_RULE_POLICY,		/* there is none */
 	LEASH_RULE_COUNT
 };
@@ -365,6 +371,51 @@ struct leash_verdict leash_policy_plaintext(const struct leash_image *image,
 struct leash_verdict leash_policy_handshake(const struct leash_image *image,
 					    enum leash_reason reason);
 
+/*
+ * Requests, on a connection whose server was judged (policy 9). What a request is can be told by its header,
+ * or late, from its body.
+ */
+enum leash_kind {
+	LEASH_KIND_ORDINARY,	/* request; or downloadFile, if that is the list, and the method is GET */
+	LEASH_KIND_SOCKET,	/* asks for a WebSocket */
+	LEASH_KIND_MULTIPART,	/* ORDINARY or UPLOAD */
+	LEASH_KIND_UPLOAD
+};
+
+/**
+ * struct leash_ask - a request that is about to leave
+ * @name:	The connection's, in normal form; "" for a LAN peer that was dialled by its address
+ * @lan:	Its peer needs no entry
+ * @get:	The method is GET
+ */
+struct leash_ask {
+	const char *name;
+	uint16_t port;
+	bool lan;
+	bool get;
+	enum leash_kind kind;
+};
+
+/**
+ * leash_policy_request() - May it leave?
+ *
+ * Return: LEASH_ALLOW with .lists, the classes that it may be: one, but of MULTIPART; or a refusal with
+ *	   .near, the entry of a list that its host is in
+ */
+struct leash_verdict leash_policy_request(const struct leash_image *image, const struct leash_ask *ask);
+
+/**
+ * leash_policy_host() - Is this the host that the connection is for?
+ * @peer:	Its peer; the names of one that is known by address alone count
+ * @name:	As in struct leash_ask
+ * @host:	Of the Host line, or of an absolute target, as written but for its port, in A-labels; NULL: none
+ */
+struct leash_verdict leash_policy_host(const struct leash_image *image, const struct leash_peer *peer,
+				       const char *name, const char *host, size_t host_len);
+
+/** leash_policy_unreadable() - The refusal of a request that cannot be read with certainty, or, @http2, at all */
+struct leash_verdict leash_policy_unreadable(const struct leash_image *image, bool http2);
+
 /* Kinds of socket, judged when they are made (policy 4). */
 enum leash_sock {
 	LEASH_SOCK_UNIX,
@@ -409,6 +460,21 @@ struct leash_verdict leash_policy_timeout(const struct leash_image *image);
 /** leash_policy_background() - May something start, or go on behind the grace, in the background (policy 7)?
  *  Allowed without a reason where background.enabled is false */
 struct leash_verdict leash_policy_background(const struct leash_image *image);
+
+/**
+ * leash_policy_tasks() - May one more of an API begin (policy 6)?
+ * @list:	LEASH_LIST_REQUEST to LEASH_LIST_DOWNLOAD
+ * @in_flight:	How many of it are
+ *
+ * One too many is allowed with .would under limits.over = "warn" and under audit, and refused
+ * under "fail" and "queue": see leash_policy_queues().
+ */
+struct leash_verdict leash_policy_tasks(const struct leash_image *image, enum leash_list list,
+					uint32_t in_flight);
+/** leash_policy_new_tcp() - May one more raw TCP connection be made? @made: in the window */
+struct leash_verdict leash_policy_new_tcp(const struct leash_image *image, uint32_t made);
+/** leash_policy_queues() - Does one too many wait for a place instead of being refused? */
+bool leash_policy_queues(const struct leash_image *image);
 
 /** leash_policy_none() - The refusal of everything where there is no usable policy */
 struct leash_verdict leash_policy_none(void);

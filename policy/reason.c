@@ -30,6 +30,9 @@ static const char *const rule_text[LEASH_RULE_COUNT] = {
 	[LEASH_RULE_PUBLIC] = "address.public",
 	[LEASH_RULE_HTTPS] = "https",
 	[LEASH_RULE_SNI] = "tls.server_name",
+	[LEASH_RULE_HOST] = "http.host",
+	[LEASH_RULE_FRAMING] = "http.framing",
+	[LEASH_RULE_HTTP2] = "http2",
 	[LEASH_RULE_CERTIFICATE] = "platform",
 	[LEASH_RULE_PORTS] = "ports",
 	[LEASH_RULE_TCP_PORT] = "tcp.forbidden_ports",
@@ -39,6 +42,7 @@ static const char *const rule_text[LEASH_RULE_COUNT] = {
 	[LEASH_RULE_DNS] = "dns",
 	[LEASH_RULE_BACKGROUND] = "background",
 	[LEASH_RULE_TIMEOUT] = "networkTimeout",
+	[LEASH_RULE_LIMITS] = "limits",
 	[LEASH_RULE_POLICY] = "policy",
 };
 

@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #define LEASH_VERSION "0.1.0"
-#define LEASH_ABI_VERSION 2u
+#define LEASH_ABI_VERSION 3u
 
 /* Environment. All of them are ignored in secure mode (AT_SECURE). */
 #define LEASH_ENV_POLICY "NETLEASH_POLICY"	/* policy file, text; made absolute by the shim */
@@ -61,6 +61,7 @@ struct leash_session_host {
 	uint32_t port;
 	char host[LEASH_SESSION_HOST_SIZE];	/* name, or address text */
 	_Atomic uint64_t connections, bytes_sent, bytes_received;
+	_Atomic uint64_t requests[4];	/* that were read, by list: request, socket, uploadFile, downloadFile */
 	_Atomic uint64_t refused[32];	/* by enum leash_reason */
 	_Atomic uint64_t would[32];	/* allowed only by audit or skip_domain_check, by reason */
 	_Atomic uint32_t last_reason;	/* for the hint: reason, rule, entry, near of the last refusal */
@@ -105,7 +106,23 @@ struct leash_session_pending {
 	_Atomic uint32_t name;		/* of a look-up: offset in the arena of the names + 1 */
 	_Atomic int64_t start_ns;	/* CLOCK_MONOTONIC, like all times here */
 	_Atomic int64_t deadline_ns;	/* 0: idle; INT64_MAX: it has no limit (an open WebSocket) */
+	_Atomic uint64_t cookie;	/* of its socket; 0: a look-up */
 };
+
+/*
+ * Who is in flight, by class (policy 6): a limit of N is N places, so that it holds by itself however many
+ * processes begin at once. A place says whose it is, and is empty as soon as that process is gone.
+ */
+#define LEASH_SESSION_PLACES 1024	/* of a class: the largest limit */
+#define LEASH_SESSION_CLASSES 4		/* request, socket, uploadFile, downloadFile */
+struct leash_tasks {
+	_Atomic uint64_t place[LEASH_SESSION_CLASSES][LEASH_SESSION_PLACES];	/* life/places.c */
+	_Atomic int64_t tcp_new[LEASH_SESSION_PLACES];	/* when raw TCP connections were made; 0: none */
+	_Atomic uint32_t waiting;	/* somebody waits for a place: wake the watchers when one is free */
+	_Atomic uint32_t limit[LEASH_SESSION_CLASSES];	/* of the policy, for `netleash status` */
+	_Atomic int64_t swept_ns;	/* when places of dead processes were looked for last */
+};
+
 #define LEASH_SESSION_TOLD 64		/* ends of connections that were told of lately */
 
 struct leash_session {
@@ -127,6 +144,7 @@ struct leash_session {
 	struct leash_session_host host[LEASH_SESSION_HOSTS];	/* [0] is "others" */
 	struct leash_names names;
 	struct leash_session_pending pending[LEASH_SESSION_PENDING];
+	struct leash_tasks tasks;
 };
 
 #endif

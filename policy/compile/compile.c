@@ -571,12 +571,6 @@ void leash_compiled_free(struct leash_compiled *compiled)
 
 /* ------------------------------------------------------ not enforced yet */
 
-static bool has_limit(const struct leash_settings *settings)
-{
-	return settings->limit[0] || settings->limit[1] || settings->limit[2] ||
-	       settings->limit[3] || settings->tcp_new_max;
-}
-
 static bool has_body(const struct leash_settings *settings)
 {
 	return settings->body_convert;
@@ -598,7 +592,6 @@ static const struct {
 	const char *phrase;
 	bool (*asked)(const struct leash_settings *settings);
 } unenforced[] = {
-	{"limits", has_limit},
 	{"referer", NULL},
 	{"body.convert", has_body},
 	{"http2", has_http2},

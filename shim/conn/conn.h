@@ -78,6 +78,10 @@ int leash_conn_pidfd_getfd(int pidfd, int fd, unsigned int flags);
 
 /* -------------------------------------------------------------------- descriptors (fd.c) */
 int leash_conn_close(int fd);
+/** leash_conn_wants_tls() - Must whatever is written there be TLS, and nothing was judged yet? */
+bool leash_conn_wants_tls(int fd);
+/** leash_conn_print() - Text is about to leave inside libc. Return: 0, or a negative errno, said */
+int leash_conn_print(int fd, const char *call);
 int leash_conn_dup(int fd);
 int leash_conn_dup2(int fd, int to);
 int leash_conn_dup3(int fd, int to, int flags);
@@ -140,6 +144,10 @@ bool leash_conn_signal_ours(int sig);
 /** leash_conn_sigaction() - sigaction() on what the program has for it */
 struct sigaction;
 int leash_conn_sigaction(int sig, const struct sigaction *act, struct sigaction *old);
+/** leash_conn_hand_on(), leash_conn_take_back() - Before and after what starts a program: it finds ignored
+ *  what this one ignores. life/background.h */
+void leash_conn_hand_on(void);
+void leash_conn_take_back(void);
 /** leash_conn_rt_sigaction() - The system call's form of it */
 int leash_conn_rt_sigaction(int sig, const void *act, void *old, size_t mask_size);
 

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* connect(): the address is copied, judged, and only then passed down (hooks.md 3.1). */
+#include <fcntl.h>
 #include <linux/tcp.h>	/* the whole of struct tcp_info; netinet/tcp.h stops in 2007 */
 #include <string.h>
 
 #include "shim/conn/inner.h"
+#include "shim/conn/plain.h"
+#include "shim/conn/tasks.h"
 #include "shim/conn/timing.h"
 #include "shim/core/probe.h"
 #include "shim/core/sys.h"
@@ -12,7 +15,7 @@ int leash_copy_addr(union leash_sockaddr *ret, const struct sockaddr *addr, sock
 {
 	if (len > sizeof(*ret) || len < sizeof(sa_family_t))
 		return -EINVAL;
-	if (!leash_probe(addr, len))
+	if (!leash_probe_known(addr, len) && !leash_probe(addr, len))
 		return -EFAULT;
 	memset(ret, 0, sizeof(*ret));
 	memcpy(ret, addr, len);
@@ -81,6 +84,8 @@ static struct leash_conn *record(int fd, uint8_t flags, uint64_t cookie,
 		if (gate->verdict.rule == LEASH_RULE_LAN)
 			conn->pass |= LEASH_PASS_TLS;
 	}
+	if (dns || !conn->stream)
+		leash_conn_more(conn);
 	if (dns)
 		state = LEASH_CONN_DNS;
 	else if (!conn->stream)
@@ -111,10 +116,26 @@ static void forget(int fd, uint8_t flags)
 {
 	struct leash_conn *conn = leash_registry_of(fd);
 
-	if (conn && atomic_load_explicit(&conn->refs, memory_order_relaxed) <= 1)
+	if (conn && atomic_load_explicit(&conn->refs, memory_order_relaxed) <= 1) {
 		leash_sniff_release(conn);
+		leash_plain_release(conn);
+	}
+	if (conn)
+		leash_tasks_drop(conn, fd);
 	leash_registry_detach(fd);
 	leash_fd_set(fd, flags | LEASH_FD_JUDGE);
+}
+
+/* A signal ended the wait for a place: as the kernel does it, the connection goes on by itself. */
+static int interrupted(int fd, const union leash_sockaddr *addr, socklen_t len)
+{
+	const long flags = LEASH_SYS(SYS_fcntl, fd, F_GETFL);
+	long ret;
+
+	LEASH_SYS(SYS_fcntl, fd, F_SETFL, flags | O_NONBLOCK);
+	ret = LEASH_REAL(connect, fd, &addr->sa, len);
+	LEASH_SYS(SYS_fcntl, fd, F_SETFL, flags);
+	return ret == -EINPROGRESS ? -EINTR : (int)ret;
 }
 
 /* Under audit nothing is looked at: a verdict that is only "would" opens the connection. */
@@ -220,11 +241,11 @@ static int connect_inet(int fd, const union leash_sockaddr *addr, socklen_t len)
 	if (!conn)
 		return -ENOBUFS;
 	ret = leash_timing_begin(conn, fd, &gate, dns, true);
-	if (ret < 0) {
+	if (ret < 0 && ret != -EINTR) {
 		forget(fd, flags);
 		return (int)ret;
 	}
-	ret = LEASH_REAL(connect, fd, &addr->sa, len);
+	ret = ret == -EINTR ? interrupted(fd, addr, len) : LEASH_REAL(connect, fd, &addr->sa, len);
 	ret = leash_timing_connected(conn, fd, (int)ret);
 	if (ret < 0 && ret != -EINPROGRESS && ret != -EINTR && ret != -EALREADY && ret != -EISCONN) {
 		forget(fd, flags);
@@ -313,6 +334,7 @@ int leash_conn_deny(struct leash_conn *conn, int fd, const struct leash_gate *ga
 
 	if (ret == 0)
 		return 0;
+	leash_tasks_end(conn);
 	conn->error = -ret;
 	conn->reason = (uint8_t)gate->verdict.reason;
 	conn->rule = (uint8_t)gate->verdict.rule;

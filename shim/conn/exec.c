@@ -23,6 +23,7 @@
 #include "shim/core/env.h"
 #include "shim/core/log.h"
 #include "shim/core/sys.h"
+#include "shim/events/emit.h"
 
 #define PATH_SHOWN_MAX 200	/* of a line of 512: the reason must fit as well */
 
@@ -98,35 +99,74 @@ static size_t put_path(char *line, size_t size, size_t len, const char *path)
 	return leash_text_put(line, size, len, path);
 }
 
-/* netleash: refused exec of /usr/bin/foo: it is linked statically and cannot carry the policy; …
- * Its line is not on the stack beside what the check needs. */
+/* "/usr/bin/foo", or "./bar, a script for /usr/bin/foo" */
+static size_t put_program(char *line, size_t size, size_t len, const char *path,
+			  const struct leash_carry_info *info)
+{
+	len = put_path(line, size, len, path[0] ? path : "a descriptor");
+	if (!info->interp[0] || info->result == LEASH_CARRY_LIBC || info->result == LEASH_CARRY_SECURE)
+		return len;
+	len = leash_text_put(line, size, len, ", a script for ");
+	return put_path(line, size, len, info->interp);
+}
+
+/* "it is linked statically and cannot carry the policy; …" */
+static size_t put_why(char *line, size_t size, size_t len, const struct leash_carry_info *info)
+{
+	len = leash_text_put(line, size, len, leash_carry_text(info->result));
+	if (info->result == LEASH_CARRY_LIBC) {
+		len = leash_text_put(line, size, len, " (");
+		len = put_path(line, size, len, info->interp);
+		len = leash_text_put(line, size, len, ")");
+	}
+	if (info->result != LEASH_CARRY_UNREADABLE)
+		len = leash_text_put(line, size, len, " and cannot carry the policy");
+	return leash_text_put(line, size, len, advice(info->result));
+}
+
+/* The line and the event are not on the stack beside what the check needs. */
 __attribute__((noinline)) static void say(const char *path, const struct leash_carry_info *info, bool would)
 {
 	char line[LEASH_LOG_LINE_SIZE];
 	size_t len = leash_text_put(line, sizeof(line), 0,
 				    would ? "netleash: would refuse exec of "
 					  : "netleash: refused exec of ");
-	const bool script = info->interp[0] && info->result != LEASH_CARRY_LIBC &&
-			    info->result != LEASH_CARRY_SECURE;
 
 	if (leash_env.quiet)
 		return;
-	len = put_path(line, sizeof(line), len, path[0] ? path : "a descriptor");
-	if (script) {
-		len = leash_text_put(line, sizeof(line), len, ", a script for ");
-		len = put_path(line, sizeof(line), len, info->interp);
-	}
+	len = put_program(line, sizeof(line), len, path, info);
 	len = leash_text_put(line, sizeof(line), len, ": ");
-	len = leash_text_put(line, sizeof(line), len, leash_carry_text(info->result));
-	if (info->result == LEASH_CARRY_LIBC) {
-		len = leash_text_put(line, sizeof(line), len, " (");
-		len = put_path(line, sizeof(line), len, info->interp);
-		len = leash_text_put(line, sizeof(line), len, ")");
-	}
-	if (info->result != LEASH_CARRY_UNREADABLE)
-		len = leash_text_put(line, sizeof(line), len, " and cannot carry the policy");
-	len = leash_text_put(line, sizeof(line), len, advice(info->result));
-	leash_log_line(line, len);
+	leash_log_line(line, put_why(line, sizeof(line), len, info));
+}
+
+/* From a child of vfork() as well: the scratch block that emit takes is given back before it ends. */
+__attribute__((noinline)) static void tell(const char *path, const struct leash_carry_info *info, bool would)
+{
+	const struct leash_subject subject = {.api = "exec", .host = "", .addr = ""};
+	char text[LEASH_LOG_LINE_SIZE], words[64];
+	struct leash_event event = {
+		.kind = LEASH_EVENT_REFUSED,
+		.verdict = would ? LEASH_SAID_WOULD_REFUSE : LEASH_SAID_REFUSED,
+		.api = subject.api,
+		.call = "exec",
+		.reason = leash_reason_code(LEASH_WHY_UNJUDGED),
+		.err_msg = words,
+		.error = would ? 0 : EACCES,
+		.rule = "exec",
+		.bytes_sent = -1,
+		.bytes_received = -1,
+		.detail = text,
+	};
+	size_t len;
+
+	if (!leash_emit_wanted())
+		return;
+	leash_explain_words(LEASH_WHY_UNJUDGED, &subject, words, sizeof(words));
+	/* One behind the other; a script's two long paths may take the end of the second. */
+	len = put_program(text, sizeof(text) - 64, 0, path, info) + 1;
+	put_why(text + len, sizeof(text) - len, 0, info);
+	event.hint = text + len;
+	leash_emit(&event);
 }
 
 static enum leash_carry look(int dirfd, const char *path, int flags, struct leash_carry_info *info)
@@ -161,13 +201,15 @@ static int answer(const char *path, const struct leash_carry_info *info, char *r
 	}
 	would = audit();
 	say(path, info, would);
+	tell(path, info, would);
 	if (!would)
 		return -EACCES;
 	leash_text_put(ret_runtime, size, 0, "");
 	return 0;
 }
 
-int leash_conn_may_exec(int dirfd, const char *path, int flags, char *ret_runtime, size_t size)
+/* Not inside of the search, which has a frame like it. */
+__attribute__((noinline)) int leash_conn_may_exec(int dirfd, const char *path, int flags, char *ret_runtime, size_t size)
 {
 	struct leash_carry_info info = {.result = LEASH_CARRY_ERROR};
 

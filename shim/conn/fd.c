@@ -8,6 +8,8 @@
 #include <string.h>
 
 #include "shim/conn/inner.h"
+#include "shim/conn/plain.h"
+#include "shim/conn/verify.h"
 #include "shim/core/sys.h"
 
 static void drop(int fd)
@@ -15,8 +17,10 @@ static void drop(int fd)
 	struct leash_conn *conn = leash_registry_of(fd);
 
 	/* Before the slot is free for somebody else, who may take a buffer of his own at once. */
-	if (conn && atomic_load_explicit(&conn->refs, memory_order_relaxed) <= 1)
+	if (conn && atomic_load_explicit(&conn->refs, memory_order_relaxed) <= 1) {
 		leash_sniff_release(conn);
+		leash_plain_release(conn);
+	}
 	leash_registry_detach(fd);
 	if (conn)
 		leash_registry_settle(conn);
@@ -51,6 +55,33 @@ static void look(int fd, const char *call)
 	    atomic_load_explicit(&conn->refs, memory_order_relaxed) > 1 &&
 	    leash_registry_state(conn) == LEASH_CONN_SNIFFING && !leash_registry_foreign())
 		leash_sniff_look(conn, fd, call);
+}
+
+bool leash_conn_wants_tls(int fd)
+{
+	const struct leash_conn *conn = leash_registry_of(fd);
+	enum leash_conn_state state;
+
+	/* Where nothing is refused the kernel's count has to do: there libc's own stream is the better one. */
+	if (!conn || !conn->stream || conn->pass != LEASH_PASS_TLS || leash_verify_skipped() ||
+	    !leash_registry_same(conn, fd))
+		return false;
+	state = leash_registry_state(conn);
+	return state == LEASH_CONN_SNIFFING || state == LEASH_CONN_FLIGHT;
+}
+
+int leash_conn_print(int fd, const char *call)
+{
+	struct leash_conn *conn;
+	struct leash_gate gate;
+
+	if (!leash_conn_wants_tls(fd))
+		return 0;
+	conn = leash_registry_of(fd);
+	leash_conn_gate(&gate, conn, call);
+	if (gate.image)
+		leash_gate_judge(&gate, leash_policy_plaintext(gate.image, &gate.peer, conn->pass));
+	return leash_conn_deny(conn, fd, &gate);
 }
 
 int leash_conn_close(int fd)

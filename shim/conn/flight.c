@@ -2,7 +2,9 @@
 #include <string.h>
 
 #include "shim/conn/inner.h"
+#include "shim/conn/timing.h"
 #include "shim/conn/verify.h"
+#include "shim/core/clock.h"
 #include "shim/core/probe.h"
 #include "shim/wire/tls_record.h"
 #include "shim/wire/tls_server.h"
@@ -27,10 +29,13 @@ struct flight {
 	_Atomic uint8_t tied;
 	_Atomic uint8_t refused;
 	uint8_t retried;		/* a second retry is no TLS */
+	uint8_t accepted;		/* .facts are of a server that was */
+	uint32_t facts;			/* what its handshake showed (judge.c), 0: not judged */
 	enum server server;
 	uint32_t alert_left;
 	uint32_t buffer;		/* + 1, 0: none */
 	size_t stream_len;
+	int64_t since_ns, answer_ns;	/* the hello left; the server had said all of it */
 	struct leash_tls_records records;
 	uint16_t version, cipher;
 };
@@ -71,9 +76,11 @@ void leash_flight_hello(struct leash_conn *conn, const uint8_t random[static 32]
 	atomic_store(&flight->tied, 0);
 	atomic_store(&flight->refused, 0);
 	flight->retried = 0;
+	flight->facts = 0;
 	flight->server = SILENT;
 	flight->alert_left = ALERT_MAX;
 	flight->stream_len = 0;
+	flight->since_ns = flight->answer_ns = leash_now_ns();
 	flight->records = (struct leash_tls_records){0};
 	atomic_store(&keys[i], key_of(random));
 	if (leash_inside.is && leash_inside.is(leash_inside.session, random))
@@ -84,6 +91,7 @@ void leash_flight_start(struct leash_conn *conn, int fd)
 {
 	struct flight *flight = flight_of(conn);
 
+	leash_timing_left(conn);
 	if (!flight || conn->tls_free || atomic_load(&flight->tied)) {
 		leash_conn_opened(conn, fd);
 		return;
@@ -137,6 +145,24 @@ const uint8_t *leash_flight_random(const struct leash_conn *conn)
 	return flight ? flight->random : NULL;
 }
 
+void leash_flight_set_facts(struct leash_conn *conn, uint32_t place, bool accepted)
+{
+	struct flight *flight = flight_of(conn);
+
+	if (!flight)
+		return;
+	flight->facts = place;
+	flight->accepted = accepted;
+}
+
+uint32_t leash_flight_facts(const struct leash_conn *conn, bool *ret_accepted)
+{
+	const struct flight *flight = flight_of(conn);
+
+	*ret_accepted = flight && flight->accepted;
+	return flight ? flight->facts : 0;
+}
+
 void leash_flight_refuse(struct leash_conn *conn)
 {
 	struct flight *flight = flight_of(conn);
@@ -153,8 +179,10 @@ void leash_flight_release(struct leash_conn *conn)
 {
 	struct flight *flight = &flights[leash_registry_index(conn)];
 
-	if (flight->buffer)
-		atomic_store(&taken[flight->buffer - 1], 0);
+	/* A connection that was never TLS leaves the pages of this table alone. */
+	if (!flight->buffer)
+		return;
+	atomic_store(&taken[flight->buffer - 1], 0);
 	flight->buffer = 0;
 }
 
@@ -248,9 +276,18 @@ void leash_flight_received(struct leash_conn *conn, const struct iovec *iov, siz
 		feed(flight, iov[i].iov_base, part);
 		got -= part;
 	}
+	if (flight->server == KNOWN && flight->answer_ns == flight->since_ns)
+		flight->answer_ns = leash_now_ns();
 	/* Its certificates are encrypted: nothing that is kept will be looked at. */
 	if (flight->server == KNOWN && flight->version >= 0x0304)
 		leash_flight_release(conn);
+}
+
+int64_t leash_flight_answer_ms(const struct leash_conn *conn)
+{
+	const struct flight *flight = flight_of(conn);
+
+	return flight ? (flight->answer_ns - flight->since_ns) / 1000000 : 0;
 }
 
 /* ------------------------------------------------------------------------- the client */

@@ -33,6 +33,13 @@ void leash_flight_tie(struct leash_conn *conn);
 const char *leash_flight_name(const struct leash_conn *conn);
 const uint8_t *leash_flight_random(const struct leash_conn *conn);
 
+/**
+ * leash_flight_set_facts() - What its judged handshake showed: a place in judge.c's table, 0 none
+ * @accepted:	false: the verdict was only recorded
+ */
+void leash_flight_set_facts(struct leash_conn *conn, uint32_t place, bool accepted);
+uint32_t leash_flight_facts(const struct leash_conn *conn, bool *ret_accepted);
+
 /** leash_flight_refuse() - Refused: the library's alert may still leave, nothing else */
 void leash_flight_refuse(struct leash_conn *conn);
 
@@ -49,10 +56,13 @@ ssize_t leash_flight_send(struct leash_conn *conn, int fd, const struct msghdr *
 void leash_flight_received(struct leash_conn *conn, const struct iovec *iov, size_t count,
 			   size_t got);
 
+/** leash_flight_answer_ms() - How long the server took for its answer to the hello */
+int64_t leash_flight_answer_ms(const struct leash_conn *conn);
+
 /** leash_flight_release() - The connection ends or is judged: give the buffer back */
 void leash_flight_release(struct leash_conn *conn);
 
-/* -------------------------------------------------------------- verify.c, for flight.c */
+/* -------------------------------------------------------------- opaque.c, for flight.c */
 
 struct leash_tls_server;
 

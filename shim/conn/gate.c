@@ -7,11 +7,13 @@
 #include "shim/conn/session.h"
 #include "shim/core/env.h"
 #include "shim/core/log.h"
+#include "shim/core/scope.h"
 #include "shim/core/scratch.h"
 #include "shim/core/sys.h"
 #include "shim/core/trace.h"
 #include "shim/events/emit.h"
 
+#define TARGET_SHOWN 80	/* bytes of a request's target in a line */
 #define NEAR_SCAN_MAX 2000	/* entries looked at for a similar spelling: 1 ms at the worst */
 
 bool leash_gate_addr(const struct sockaddr *addr, socklen_t len, struct leash_addr *ret_addr,
@@ -52,8 +54,9 @@ void leash_gate_peer(struct leash_gate *gate, const char *call, enum leash_trans
 	gate->image = leash_image_get();
 	gate->call = call;
 	gate->sni = gate->rule_text = gate->hint_text = gate->detail = NULL;
-	gate->host = NULL;
+	gate->host = gate->api = NULL;
 	gate->tls = NULL;
+	gate->request = NULL;
 	memset(&gate->peer, 0, sizeof(gate->peer));
 	gate->peer.transport = transport;
 	gate->peer.addr = *addr;
@@ -119,6 +122,8 @@ static const char *api_of(const struct leash_gate *gate)
 {
 	const struct leash_entry *entry;
 
+	if (gate->api)
+		return gate->api;
 	if (gate->image && gate->verdict.entry != LEASH_ENTRY_NONE) {
 		entry = leash_image_entry(gate->image, gate->verdict.entry);
 		if (entry && entry->list < LEASH_LIST_BLOCKED)
@@ -140,8 +145,26 @@ struct said {
 	char line[LEASH_LOG_LINE_SIZE];
 	char hint[640];
 	char words[512];
+	char url[768];
 };
 _Static_assert(sizeof(struct said) <= LEASH_SCRATCH_SIZE, "lives in a scratch block");
+
+#define NAMES_SHOWN_MAX 3
+
+/* Which name the handshake must have had */
+static void put_resolved(const struct leash_gate *gate, struct said *said)
+{
+	const size_t size = sizeof(said->hint);
+	size_t len = strlen(said->hint);
+
+	for (uint32_t i = 0; i < gate->peer.name_count && i < NAMES_SHOWN_MAX; i++) {
+		len = leash_text_put(said->hint, size, len, i ? ", `" : "; this one was resolved from `");
+		len = leash_text_put(said->hint, size, len, gate->names[i].name);
+		len = leash_text_put(said->hint, size, len, "`");
+	}
+	if (gate->peer.name_count > NAMES_SHOWN_MAX)
+		leash_text_put(said->hint, size, len, " and others");
+}
 
 static struct said *prepare(const struct leash_gate *gate)
 {
@@ -168,11 +191,16 @@ static struct said *prepare(const struct leash_gate *gate)
 		said->near = leash_policy_near(gate->image, gate->host, strlen(gate->host),
 					       NEAR_SCAN_MAX);
 	said->hint[0] = said->words[0] = '\0';
+	/* Neither a line nor an event: it is counted, and that is all. */
+	if (leash_env.quiet && !leash_emit_wanted())
+		return said;
 	if (gate->verdict.reason != LEASH_WHY_NONE) {
 		leash_explain_words(gate->verdict.reason, &said->subject, said->words,
 				    sizeof(said->words));
 		leash_explain_hint(gate->image, &gate->verdict, &said->subject, said->near,
 				   said->hint, sizeof(said->hint));
+		if (gate->verdict.rule == LEASH_RULE_SNI)
+			put_resolved(gate, said);
 		if (gate->hint_text)
 			leash_text_put(said->hint, sizeof(said->hint), 0, gate->hint_text);
 	}
@@ -194,6 +222,10 @@ static void write_line(const struct leash_gate *gate, struct said *said, bool en
 	len = leash_text_put_uint(line, size, len, (unsigned long)leash_sys_getpid());
 	len = leash_text_put(line, size, len, "]: ");
 	len = leash_text_put(line, size, len, gate->call);
+	if (gate->request && gate->request->method) {
+		len = leash_text_put(line, size, len, " ");
+		len = leash_text_put(line, size, len, gate->request->method);
+	}
 	if (said->subject.host[0]) {
 		const bool v6 = strchr(said->subject.host, ':') != NULL;
 
@@ -209,6 +241,13 @@ static void write_line(const struct leash_gate *gate, struct said *said, bool en
 			len = leash_text_put(line, size, len, ")");
 		}
 	}
+	if (gate->request && gate->request->target) {
+		/* Long ones leave room for the reason. */
+		const size_t room = len + TARGET_SHOWN + 1 < size ? len + TARGET_SHOWN + 1 : size;
+
+		len = leash_text_put(line, room, len, " ");
+		len = leash_text_put(line, room, len, gate->request->target);
+	}
 	len = leash_text_put(line, size, len, ended ? " ended: " : " refused: ");
 	len = leash_text_put(line, size, len,
 			     ended ? said->words : leash_reason_code(gate->verdict.reason));
@@ -222,7 +261,34 @@ static void write_line(const struct leash_gate *gate, struct said *said, bool en
 	leash_log_line(line, len);
 }
 
-static void send_event(const struct leash_gate *gate, const struct said *said,
+void leash_gate_request_clear(struct leash_gate_request *request)
+{
+	*request = (struct leash_gate_request){.sent = -1, .received = -1};
+}
+
+/* An absolute target is one already (RFC 9112 section 3.2.2). */
+static void put_url(const struct leash_gate *gate, struct said *said)
+{
+	const struct leash_gate_request *request = gate->request;
+	const size_t size = sizeof(said->url);
+	size_t len = 0;
+
+	said->url[0] = '\0';
+	if (request->target && request->target[0] != '/' && request->target[0] != '*') {
+		leash_text_put(said->url, size, 0, request->target);
+		return;
+	}
+	len = leash_text_put(said->url, size, len, request->scheme ? request->scheme : "https");
+	len = leash_text_put(said->url, size, len, "://");
+	len = leash_text_put(said->url, size, len, said->subject.host);
+	if (gate->peer.port && gate->peer.port != 443 && gate->peer.port != 80) {
+		len = leash_text_put(said->url, size, len, ":");
+		len = leash_text_put_uint(said->url, size, len, gate->peer.port);
+	}
+	leash_text_put(said->url, size, len, request->target ? request->target : "/");
+}
+
+static void send_event(const struct leash_gate *gate, struct said *said,
 		       enum leash_event_kind kind, enum leash_event_verdict verdict)
 {
 	const enum leash_reason reason = gate->verdict.reason;
@@ -246,10 +312,21 @@ static void send_event(const struct leash_gate *gate, const struct said *said,
 
 	if (gate->tls) {
 		event.tls_version = gate->tls->version;
+		event.tls_cipher = gate->tls->cipher;
 		event.tls_issuer = gate->tls->issuer;
 		event.tls_not_after = gate->tls->not_after;
 	}
 
+	if (gate->request) {
+		put_url(gate, said);
+		event.method = gate->request->method;
+		event.url = said->url;
+		event.status = gate->request->status;
+		event.outcome = gate->request->outcome;
+		event.bytes_sent = gate->request->sent;
+		event.bytes_received = gate->request->received;
+		event.timing = gate->request->timing;
+	}
 	if (reason != LEASH_WHY_NONE) {
 		event.reason = leash_reason_code(reason);
 		event.err_msg = said->words;
@@ -352,19 +429,57 @@ static void allowed_event(const struct leash_gate *gate, enum leash_event_kind k
 	leash_scratch_give(said);
 }
 
+void leash_gate_requested(const struct leash_gate *gate)
+{
+	allowed_event(gate, LEASH_EVENT_REQUEST);
+}
+
 void leash_gate_note(const struct leash_gate *gate)
 {
 	allowed_event(gate, LEASH_EVENT_CONNECT);
 }
 
+/* The rows of the hosts that were spoken of lately, by where their names stand: in the image or among the
+ * resolved names, which both stay. Saves the search through the table, twice in each connect(). */
+#define ROWS 64
+
+static struct {
+	_Atomic uint64_t key;	/* address of the name above, port below */
+	_Atomic uint32_t row;
+} rows[ROWS];
+
+static bool stays(const struct leash_gate *gate)
+{
+	const uintptr_t image = (uintptr_t)gate->image, host = (uintptr_t)gate->host;
+
+	return (gate->peer.name_count > 0 && gate->host == gate->names[0].name) ||
+	       (gate->image && host > image && host - image < leash_image_size(gate->image));
+}
+
 uint32_t leash_gate_host(const struct leash_gate *gate)
 {
+	const uint64_t key = (uint64_t)(uintptr_t)gate->host << 16 | gate->peer.port;
+	const size_t at = (size_t)(key * UINT64_C(0x9e3779b97f4a7c15) >> 58);
 	char addr[LEASH_ADDR_TEXT_SIZE];
+	uint32_t row;
 
-	if (gate->host)
+	if (!gate->host) {
+		leash_addr_text(&gate->peer.addr, addr);
+		return leash_session_host(addr, gate->peer.port);
+	}
+	if (!stays(gate))
 		return leash_session_host(gate->host, gate->peer.port);
-	leash_addr_text(&gate->peer.addr, addr);
-	return leash_session_host(addr, gate->peer.port);
+	if (leash_likely(atomic_load_explicit(&rows[at].key, memory_order_acquire) == key)) {
+		row = atomic_load_explicit(&rows[at].row, memory_order_acquire);
+		if (atomic_load_explicit(&rows[at].key, memory_order_relaxed) == key)
+			return row;
+	}
+	row = leash_session_host(gate->host, gate->peer.port);
+	atomic_store_explicit(&rows[at].key, 0, memory_order_relaxed);
+	atomic_thread_fence(memory_order_release);
+	atomic_store_explicit(&rows[at].row, row, memory_order_release);
+	atomic_store_explicit(&rows[at].key, key, memory_order_release);
+	return row;
 }
 
 uint32_t leash_gate_connected(const struct leash_gate *gate, bool resolve)

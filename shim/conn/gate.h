@@ -27,11 +27,24 @@ struct leash_gate {
 	const char *rule_text, *hint_text;	/* instead of the rule's name and the reason's hint */
 	const char *detail;		/* free text of the event */
 	const struct leash_gate_tls *tls;
+	const char *api;		/* which it is, where that is not the verdict's entry's list; else NULL */
+	const struct leash_gate_request *request;	/* or NULL: about no request */
 };
+
+/* What is said of a request. leash_gate_request_clear() leaves all of it out */
+struct leash_gate_request {
+	const char *method, *target;
+	const char *scheme;		/* "https" … */
+	const char *outcome;
+	int32_t status;
+	int64_t sent, received;		/* -1: absent */
+	const struct leash_event_timing *timing;
+};
+void leash_gate_request_clear(struct leash_gate_request *request);
 
 /* What the event says of a handshake; any of it NULL */
 struct leash_gate_tls {
-	const char *version, *issuer, *not_after;
+	const char *version, *cipher, *issuer, *not_after;
 };
 
 /** leash_gate_addr() - A socket address in normal form. Return: false if it is not INET or too short */
@@ -74,6 +87,9 @@ void leash_gate_state(const char *state, const char *why);
 
 /** leash_gate_note() - An event about a connection that goes on, with gate->detail */
 void leash_gate_note(const struct leash_gate *gate);
+
+/** leash_gate_requested() - A request has ended, gate->request says how: event */
+void leash_gate_requested(const struct leash_gate *gate);
 
 /** leash_gate_connected() - An allowed connection or lookup: event and count. @resolve: a lookup.
  *  Return: row of the host in the session page */

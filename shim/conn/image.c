@@ -92,7 +92,7 @@ static bool find_dir(char *buf, size_t size)
 	if (leash_env.runtime_dir[0]) {
 		len = leash_text_put(buf, size, 0, leash_env.runtime_dir);
 		leash_text_put(buf, size, len, "/" LEASH_DIR_NAME);
-		if (private_dir(buf, 0700))
+		if (private_dir(buf, uid == 0 ? 0711 : 0700))
 			return true;
 	}
 	leash_text_put(buf, size, 0, "/run/" LEASH_DIR_NAME);

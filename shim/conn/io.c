@@ -10,7 +10,9 @@
 #include <string.h>
 
 #include "shim/conn/inner.h"
+#include "shim/conn/plain.h"
 #include "shim/conn/session.h"
+#include "shim/conn/swift.h"
 #include "shim/conn/timing.h"
 #include "shim/core/probe.h"
 #include "shim/core/scratch.h"
@@ -56,6 +58,7 @@ enum way {
 	LOOK_HELLO,	/* through the sniffer */
 	LOOK_FLIGHT,	/* a handshake that nobody answers for yet */
 	LOOK_QUESTION,	/* through the DNS check */
+	LOOK_PLAIN,	/* http on the LAN */
 	REFUSE,		/* *ret_error */
 };
 
@@ -109,6 +112,8 @@ static enum way way_of(int fd, uint8_t flags, const char *call, struct leash_con
 		/* Judged by way of another number, or by its TLS library: from here on like any other. */
 		if (stale(conn, fd))
 			return anew(fd, call, ret_conn, ret_error);
+		if (conn->plain)
+			return LOOK_PLAIN;
 		leash_fd_set(fd, flags & (uint8_t)~LEASH_FD_JUDGE);
 		return PASS;
 	case LEASH_CONN_FREE:
@@ -166,6 +171,7 @@ static struct leash_conn *datagram_slot(int fd)
 		return conn;
 	conn = leash_registry_claim(fd, cookie);
 	if (conn) {
+		leash_conn_more(conn);
 		conn->clock = LEASH_CLOCK_CONNECT;
 		leash_registry_set_state(conn, LEASH_CONN_DATAGRAM);
 	}
@@ -180,6 +186,7 @@ static int datagram_to(int fd, const union leash_sockaddr *addr, socklen_t len, 
 		       struct leash_conn **ret_conn, bool *ret_dns)
 {
 	struct leash_conn *conn = datagram_slot(fd);
+	struct leash_conn_more *const more = conn ? leash_conn_more(conn) : NULL;
 	struct leash_gate gate, away;
 	struct leash_addr to, last;
 	uint16_t port;
@@ -189,11 +196,11 @@ static int datagram_to(int fd, const union leash_sockaddr *addr, socklen_t len, 
 	*ret_conn = conn;
 	if (!leash_gate_addr(&addr->sa, len, &to, &port))
 		return 0;			/* the kernel says EINVAL or EAFNOSUPPORT */
-	if (conn && conn->last_good && conn->last_port == port &&
-	    conn->last_generation == leash_names_generation()) {
-		memcpy(&last, conn->last_addr, sizeof(last));
+	if (more && more->last_good && more->last_port == port &&
+	    more->last_generation == leash_names_generation()) {
+		memcpy(&last, more->last_addr, sizeof(last));
 		if (leash_addr_equal(&last, &to)) {
-			*ret_dns = conn->last_dns;
+			*ret_dns = more->last_dns;
 			return 0;
 		}
 	}
@@ -212,11 +219,11 @@ static int datagram_to(int fd, const union leash_sockaddr *addr, socklen_t len, 
 	if (!conn)
 		return *ret_dns ? -ENOBUFS : 0;
 	/* The connected state of a DNS or muted socket stays what it is. */
-	memcpy(conn->last_addr, &to, sizeof(to));
-	conn->last_port = port;
-	conn->last_dns = *ret_dns;
-	conn->last_generation = leash_names_generation();
-	conn->last_good = 1;
+	memcpy(more->last_addr, &to, sizeof(to));
+	more->last_port = port;
+	more->last_dns = *ret_dns;
+	more->last_generation = leash_names_generation();
+	more->last_good = 1;
 	if (!*ret_dns)
 		conn->host = leash_gate_connected(&gate, false);
 	return 0;
@@ -417,6 +424,8 @@ static ssize_t send_stream(int fd, uint8_t known, const struct msghdr *msg, int 
 	}
 	case LOOK_QUESTION:
 		return leash_question_send(*ret_conn, fd, msg, flags, call);
+	case LOOK_PLAIN:
+		return loud(*ret_conn, leash_plain_send(*ret_conn, fd, msg, flags, call), flags);
 	case REFUSE:
 		break;
 	}
@@ -691,10 +700,13 @@ int leash_conn_unseen(int fd, const char *call)
 		/* A datagram's destination would have to be judged: its callers fall back to send. */
 		return leash_fd_get(fd) & LEASH_FD_DGRAM ? -EINVAL : 0;
 	case LOOK_HELLO:
-		return leash_sniff_raw(conn, fd) ? 0 : -EINVAL;
+		/* Where it may be TLS or http, somebody must see which. */
+		return !(conn->pass & LEASH_PASS_TLS) && leash_sniff_raw(conn, fd) ? 0 : -EINVAL;
 	case LOOK_FLIGHT:
 	case LOOK_QUESTION:
 		return -EINVAL;
+	case LOOK_PLAIN:
+		return leash_plain_unseen(conn);
 	case REFUSE:
 		break;
 	}
@@ -721,7 +733,7 @@ static int before(int fd, const char *call, enum way *ret_way, struct leash_conn
 	if (known & LEASH_FD_DGRAM) {
 		*ret_conn = leash_registry_of(fd);
 		if (*ret_conn && leash_registry_state(*ret_conn) != LEASH_CONN_FREE &&
-		    ((*ret_conn)->dns_next > 0))
+		    (leash_conn_more(*ret_conn)->dns_next > 0))
 			*ret_way = LOOK_QUESTION;
 		return 0;
 	}
@@ -741,6 +753,16 @@ static ssize_t judged(int fd, const char *call, enum way way, struct leash_conn 
 	if (!(flags & (MSG_PEEK | MSG_ERRQUEUE)))
 		count_received(conn, got);
 	return got;
+}
+
+/* Http on the LAN: what the program reads passes through conn/plain. */
+static ssize_t plain_in(struct leash_conn *conn, int fd, const struct iovec *iov, size_t count, int flags)
+{
+	struct msghdr msg = {.msg_iov = (struct iovec *)iov, .msg_iovlen = count};
+
+	if (count > 1024 || !leash_probe_range(iov, count * sizeof(*iov)))
+		return -EINVAL;
+	return leash_plain_receive(conn, fd, &msg, flags);
 }
 
 /* Nothing was asked for: 0 is no end of the stream. */
@@ -795,7 +817,7 @@ static LEASH_SLOW ssize_t read_general(int fd, void *buf, size_t len)
 
 	if (ret < 0)
 		return ret;
-	ret = LEASH_REAL(read, fd, buf, len);
+	ret = way == LOOK_PLAIN && len > 0 ? plain_in(conn, fd, &iov, 1, 0) : LEASH_REAL(read, fd, buf, len);
 	return after(fd, "read", way, conn, ret, &iov, 1, 0);
 }
 
@@ -810,6 +832,21 @@ ssize_t leash_conn_read(int fd, void *buf, size_t len)
 	return leash_likely(ret > 0) ? came(conn, ret) : ended(conn, fd, "read", buf, len, ret, 0);
 }
 
+ssize_t leash_swift_unsent(struct leash_conn *conn, int fd, ssize_t ret, int flags)
+{
+	LEASH_SCOPE(scope);
+
+	return LEASH_LEAVE(scope, ssize_t, unsent(conn, fd, leash_neg_errno(ret), flags));
+}
+
+ssize_t leash_swift_ended(struct leash_conn *conn, int fd, size_t len, ssize_t ret)
+{
+	LEASH_SCOPE(scope);
+
+	/* No byte came, so nothing but its length is looked at. */
+	return LEASH_LEAVE(scope, ssize_t, ended(conn, fd, "recv", NULL, len, leash_neg_errno(ret), 0));
+}
+
 ssize_t leash_conn_readv(int fd, const struct iovec *iov, int count)
 {
 	struct leash_conn *conn;
@@ -818,7 +855,8 @@ ssize_t leash_conn_readv(int fd, const struct iovec *iov, int count)
 
 	if (ret < 0)
 		return ret;
-	ret = LEASH_REAL(readv, fd, iov, count);
+	ret = way == LOOK_PLAIN && count > 0 ? plain_in(conn, fd, iov, (size_t)count, 0)
+					     : LEASH_REAL(readv, fd, iov, count);
 	return after(fd, "readv", way, conn, ret, iov, count > 0 ? (size_t)count : 0, 0);
 }
 
@@ -830,7 +868,9 @@ ssize_t leash_conn_preadv2(int fd, const struct iovec *iov, int count, off_t off
 
 	if (ret < 0)
 		return ret;
-	ret = LEASH_REAL(preadv2, fd, iov, count, offset, flags);
+	ret = way == LOOK_PLAIN && count > 0 && offset == -1 && (flags & ~RWF_NOWAIT) == 0
+		      ? plain_in(conn, fd, iov, (size_t)count, flags ? MSG_DONTWAIT : 0)
+		      : LEASH_REAL(preadv2, fd, iov, count, offset, flags);
 	return after(fd, "preadv2", way, conn, ret, iov, count > 0 ? (size_t)count : 0, 0);
 }
 
@@ -845,7 +885,8 @@ static LEASH_SLOW ssize_t recv_general(int fd, void *buf, size_t len, int flags)
 		return ret;
 	if (drops_unseen(way, flags))
 		return -EINVAL;
-	ret = LEASH_REAL(recv, fd, buf, len, flags);
+	ret = way == LOOK_PLAIN && len > 0 ? plain_in(conn, fd, &iov, 1, flags)
+					   : LEASH_REAL(recv, fd, buf, len, flags);
 	return after(fd, "recv", way, conn, ret, &iov, 1, flags);
 }
 
@@ -872,7 +913,13 @@ ssize_t leash_conn_recvfrom(int fd, void *buf, size_t len, int flags, struct soc
 		return ret;
 	if (drops_unseen(way, flags))
 		return -EINVAL;
-	ret = LEASH_REAL(recvfrom, fd, buf, len, flags, addr, addr_len);
+	if (way == LOOK_PLAIN && len > 0) {
+		ret = plain_in(conn, fd, &iov, 1, flags);
+		if (ret >= 0 && addr && leash_probe(addr_len, sizeof(*addr_len)))
+			*addr_len = 0;		/* a stream names nobody */
+	} else {
+		ret = LEASH_REAL(recvfrom, fd, buf, len, flags, addr, addr_len);
+	}
 	return after(fd, "recvfrom", way, conn, ret, &iov, 1, flags);
 }
 
@@ -944,7 +991,11 @@ ssize_t leash_conn_recvmsg(int fd, struct msghdr *msg, int flags)
 		return ret;
 	if (drops_unseen(way, flags))
 		return -EINVAL;
-	ret = LEASH_REAL(recvmsg, fd, msg, flags);
+	ret = way == LOOK_PLAIN && leash_probe(msg, sizeof(*msg)) && msg->msg_iovlen <= 1024 &&
+			      leash_probe_range(msg->msg_iov, msg->msg_iovlen * sizeof(struct iovec)) &&
+			      !asks_nothing(msg->msg_iov, msg->msg_iovlen)
+		      ? leash_plain_receive(conn, fd, msg, flags)
+		      : LEASH_REAL(recvmsg, fd, msg, flags);
 	if (ret < 0)
 		return after(fd, "recvmsg", way, conn, ret, NULL, 0, flags);
 	if (msg->msg_controllen > 0)
@@ -963,6 +1014,14 @@ int leash_conn_recvmmsg(int fd, struct mmsghdr *vec, unsigned int count, int fla
 		return (int)ret;
 	if (drops_unseen(way, flags))
 		return -EINVAL;
+	if (way == LOOK_PLAIN && count > 0 && leash_probe(vec, sizeof(*vec))) {
+		/* One of them is as good as many: a stream has no messages. */
+		ret = leash_conn_recvmsg(fd, &vec->msg_hdr, flags & ~MSG_WAITFORONE);
+		if (ret < 0)
+			return (int)ret;
+		vec->msg_len = (unsigned int)ret;
+		return 1;
+	}
 	ret = LEASH_REAL(recvmmsg, fd, vec, count, flags, timeout);
 	if (ret < 0)
 		return (int)after(fd, "recvmmsg", way, conn, ret, NULL, 0, flags);

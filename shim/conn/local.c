@@ -11,6 +11,7 @@
 #include "shim/core/sys.h"
 
 #define MAX_AGE_NS 1000000000
+#define FRESH_NS 200000000	/* before a refusal: who is refused again and again does not read again and again */
 #define COPIES 4	/* a reader may hold one while the next ones are written; 4 s of grace at least */
 
 static struct leash_net copies[COPIES];
@@ -140,7 +141,7 @@ const struct leash_net *leash_local_get(bool fresh)
 	const int64_t age_ns = now_ns - atomic_load_explicit(&read_ns, memory_order_relaxed);
 	const struct leash_net *net = atomic_load_explicit(&current, memory_order_acquire);
 
-	if (net && (fresh ? age_ns == 0 : age_ns < MAX_AGE_NS))
+	if (net && age_ns < (fresh ? FRESH_NS : MAX_AGE_NS))
 		return net;
 	/* One writer; whoever else comes meanwhile uses the last copy, or reads for itself below. */
 	if (take_turn(&writing, now_ns)) {

@@ -64,11 +64,12 @@ int leash_question_ask(struct leash_conn *conn, const void *msg, size_t len, con
 		ret = leash_gate_settle(gate);
 	}
 	if (ret == 0 && !question->response) {
-		const uint32_t at = conn->dns_next++ % LEASH_DNS_PENDING;
+		struct leash_conn_more *const more = leash_conn_more(conn);
+		const uint32_t at = more->dns_next++ % LEASH_DNS_PENDING;
 
-		conn->dns_id[at] = question->id;
-		conn->dns_type[at] = question->type;
-		conn->dns_name[at] = leash_names_intern(question->name);
+		more->dns_id[at] = question->id;
+		more->dns_type[at] = question->type;
+		more->dns_name[at] = leash_names_intern(question->name);
 	}
 	leash_scratch_give(question);
 	return ret;
@@ -87,10 +88,11 @@ void leash_question_answer(struct leash_conn *conn, const void *msg, size_t len)
 		return;
 	if (leash_dns_question_parse(msg, len, &work->question) == 0 && work->question.response) {
 		for (int i = 0; i < LEASH_DNS_PENDING; i++) {
-			const char *name = leash_names_text(conn->dns_name[i]);
+			const struct leash_conn_more *const more = leash_conn_more(conn);
+			const char *name = leash_names_text(more->dns_name[i]);
 
-			if (!conn->dns_name[i] || conn->dns_id[i] != work->question.id ||
-			    conn->dns_type[i] != work->question.type ||
+			if (!more->dns_name[i] || more->dns_id[i] != work->question.id ||
+			    more->dns_type[i] != work->question.type ||
 			    strcmp(name, work->question.name) != 0)
 				continue;
 			count = leash_dns_answers_parse(msg, len, work->answers, 64);

@@ -8,6 +8,7 @@
 #include "shim/core/env.h"
 #include "shim/core/sys.h"
 #include "shim/life/background.h"
+#include "shim/life/places.h"
 
 static _Atomic(struct leash_session *) session;
 static struct leash_session fallback;	/* untouched pages of .bss cost nothing */
@@ -38,6 +39,7 @@ static struct leash_session *map_file(void)
 		LEASH_SYS(SYS_munmap, page, sizeof(struct leash_session));
 		return NULL;
 	}
+	leash_place_forget((struct leash_session *)page, leash_sys_getpid());
 	return (struct leash_session *)page;
 }
 

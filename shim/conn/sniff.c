@@ -12,6 +12,8 @@
 #include <string.h>
 
 #include "shim/conn/inner.h"
+#include "shim/conn/plain.h"
+#include "shim/conn/tasks.h"
 #include "shim/conn/timing.h"
 #include "shim/conn/verify.h"
 #include "shim/core/sys.h"
@@ -62,10 +64,25 @@ void leash_sniff_release(struct leash_conn *conn)
 	leash_flight_release(conn);
 }
 
+/* The first bytes say that it is raw TCP. Return: 0, or a negative errno, the connection denied */
+static int raw_begins(struct leash_conn *conn, int fd, const char *call)
+{
+	struct leash_gate gate;
+
+	/* What only the list of raw names admits was counted at its connect(); this machine is not counted. */
+	if (conn->tls_free || conn->counted)
+		return 0;
+	conn->counted = 1;
+	leash_conn_gate(&gate, conn, call);
+	return leash_tasks_raw(conn, fd, &gate);
+}
+
 bool leash_sniff_raw(struct leash_conn *conn, int fd)
 {
 	if (!(conn->pass & LEASH_PASS_RAW) || leash_registry_state(conn) != LEASH_CONN_SNIFFING)
 		return false;
+	if (raw_begins(conn, fd, "connect") < 0)
+		return true;		/* of too many; every call on it says so */
 	leash_sniff_release(conn);
 	leash_conn_opened(conn, fd);
 	return true;
@@ -112,7 +129,7 @@ static bool unseen_bytes(const struct leash_conn *conn, int fd)
 	return info.tcpi_bytes_sent - info.tcpi_bytes_retrans > conn->sniff_len;
 }
 
-enum outcome { PARTIAL, GOOD, HELLO };
+enum outcome { PARTIAL, GOOD, HELLO, HTTP };
 
 /* GOOD where the verdict allows it, if only by audit or skip_domain_check */
 static int settle(struct leash_conn *conn, int fd, struct leash_gate *gate,
@@ -139,6 +156,15 @@ static int judge_hello(struct leash_conn *conn, int fd, struct leash_gate *gate,
 		if (ret < 0)
 			return ret;
 		leash_timing_class(conn, gate->verdict.lists);
+		if (leash_registry_state(conn) == LEASH_CONN_DENIED)
+			return -conn->error;	/* too many of that class */
+		/* A neighbour: that it is a request is known now. */
+		if (conn->undecided) {
+			ret = leash_timing_task(conn, fd, gate->verdict.lists, gate->call);
+			if (ret < 0)
+				return ret;
+			ret = GOOD;
+		}
 	}
 	/* Bytes that leave before the server has shown anything (RFC 8446 section 2.3) */
 	if (hello->early_data && !conn->tls_free) {
@@ -150,6 +176,13 @@ static int judge_hello(struct leash_conn *conn, int fd, struct leash_gate *gate,
 		name[0] = '\0';
 	leash_flight_hello(conn, hello->random, name);
 	return HELLO;
+}
+
+static int raw(struct leash_conn *conn, int fd, const char *call)
+{
+	const int ret = raw_begins(conn, fd, call);
+
+	return ret < 0 ? ret : GOOD;
 }
 
 /*
@@ -166,9 +199,19 @@ static int judge(struct leash_conn *conn, int fd, const char *buf, size_t len, c
 	leash_conn_gate(&gate, conn, call);
 	if (!gate.image)
 		return settle(conn, fd, &gate, leash_policy_none());
+	/* A neighbour may be spoken to in http, and that is read (policy 9); a method that is not whole yet leaves
+	 * as it is, in a raw protocol its answer may be waited for. */
+	if (gate.verdict.rule == LEASH_RULE_LAN && buf[0] != 22 && !unseen_bytes(conn, fd)) {
+		const int http = leash_http_request_start(buf, len);
+
+		if (http == 1)
+			return HTTP;
+		if (http == -EAGAIN)
+			return PARTIAL;
+	}
 	/* The name is in `tcp` as well: what is no handshake is raw TCP (policy 4). */
 	if ((conn->pass & LEASH_PASS_RAW) && (buf[0] != 22 || unseen_bytes(conn, fd)))
-		return GOOD;
+		return raw(conn, fd, call);
 	if (unseen_bytes(conn, fd)) {
 		struct leash_verdict verdict = leash_policy_plaintext(gate.image, &gate.peer, conn->pass);
 
@@ -192,7 +235,7 @@ static int judge(struct leash_conn *conn, int fd, const char *buf, size_t len, c
 	if (got == -EAGAIN && len < LEASH_HELLO_STREAM_MAX) {
 		ret = PARTIAL;
 	} else if (got < 0 && (conn->pass & LEASH_PASS_RAW)) {
-		ret = GOOD;
+		ret = raw(conn, fd, call);
 	} else if (got < 0) {
 		ret = settle(conn, fd, &gate,
 			     leash_policy_plaintext(gate.image, &gate.peer, conn->pass));
@@ -208,6 +251,28 @@ static int judge(struct leash_conn *conn, int fd, const char *buf, size_t len, c
 static void raise_sigpipe(void)
 {
 	LEASH_SYS(SYS_tgkill, leash_sys_getpid(), LEASH_SYS(SYS_gettid), SIGPIPE);
+}
+
+/* An http request to a neighbour: read from here on, from its first byte. */
+static ssize_t send_http(struct leash_conn *conn, int fd, const struct msghdr *msg, int flags,
+			 const char *call, const char *prefix)
+{
+	const int read = leash_plain_start(conn, fd, prefix, conn->sniff_len, call);
+	ssize_t ret;
+
+	if (read < 0)
+		return read;
+	leash_sniff_release(conn);
+	if (read) {
+		leash_registry_set_state(conn, LEASH_CONN_OPEN);
+		ret = leash_plain_send(conn, fd, msg, flags, call);
+	} else {
+		leash_conn_opened(conn, fd);
+		ret = LEASH_REAL(sendmsg, fd, msg, flags | MSG_NOSIGNAL);
+	}
+	if (ret == -EPIPE && !(flags & MSG_NOSIGNAL) && leash_registry_state(conn) == LEASH_CONN_OPEN)
+		raise_sigpipe();
+	return ret;
 }
 
 static ssize_t send_judged(struct leash_conn *conn, int fd, const struct msghdr *msg, int flags,
@@ -240,6 +305,8 @@ static ssize_t send_judged(struct leash_conn *conn, int fd, const struct msghdr 
 	verdict = judge(conn, fd, buf, conn->sniff_len + new_len, call, &end);
 	if (verdict < 0)
 		return verdict;
+	if (verdict == HTTP)
+		return send_http(conn, fd, msg, flags, call, buf);
 	/* What follows a hello has to wait for the server's answer, like everything after it. */
 	if (verdict == HELLO && end < conn->sniff_len + new_len)
 		new_len = end - conn->sniff_len;
@@ -411,7 +478,7 @@ ssize_t leash_sniff_received(struct leash_conn *conn, int fd, ssize_t got, const
 	    leash_registry_state(conn) != LEASH_CONN_SNIFFING)
 		return got;
 	if (leash_sniff_raw(conn, fd))
-		return got;
+		return leash_registry_state(conn) == LEASH_CONN_DENIED ? -conn->error : got;
 	leash_conn_gate(&gate, conn, call);
 	if (gate.image) {
 		struct leash_verdict verdict =

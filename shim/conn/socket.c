@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "shim/conn/inner.h"
+#include "shim/conn/plain.h"
 #include "shim/conn/local.h"
 #include "shim/conn/timing.h"
 #include "shim/core/probe.h"
@@ -297,6 +298,10 @@ int leash_conn_getsockopt(int fd, int level, int name, void *value, socklen_t *l
 
 int leash_conn_shutdown(int fd, int how)
 {
+	struct leash_conn *conn = how != SHUT_RD && leash_fd_get(fd) ? leash_registry_of(fd) : NULL;
+
+	if (conn && conn->plain)
+		leash_plain_shut(conn);
 	return (int)LEASH_REAL(shutdown, fd, how);
 }
 

@@ -3,7 +3,9 @@
 #include <string.h>
 #include <sys/time.h>
 
+#include "shim/conn/exchange.h"
 #include "shim/conn/session.h"
+#include "shim/conn/tasks.h"
 #include "shim/conn/timing.h"
 #include "shim/core/log.h"
 #include "shim/core/probe.h"
@@ -26,6 +28,9 @@ static const char *const own_text[] = {
 
 /* The first exchange of a connection, while it is pending */
 static struct leash_tls_turns turns[LEASH_CONN_MAX];
+
+/* What connections took, for the events about their first request */
+static struct leash_spent spent[LEASH_CONN_MAX];
 
 int leash_timing_errno(const struct leash_conn *conn)
 {
@@ -67,6 +72,7 @@ static void done(struct leash_conn *conn)
 	conn->phase = LEASH_PHASE_IDLE;
 	atomic_store_explicit(&conn->deadline_ns, 0, memory_order_relaxed);
 	leash_board_put(conn, 0, 0);
+	leash_tasks_end(conn);
 }
 
 /* Behind leash_watcher_see() it is known, and connect() saves a system call. */
@@ -145,6 +151,16 @@ int leash_conn_sigaction(int sig, const struct sigaction *act, struct sigaction 
 	return leash_background_action(sig, act, old);
 }
 
+void leash_conn_hand_on(void)
+{
+	leash_background_hand_on();
+}
+
+void leash_conn_take_back(void)
+{
+	leash_background_take_back();
+}
+
 /* The kernel's struct, the same on x86_64 and aarch64 */
 struct kernel_action {
 	void (*handler)(int);
@@ -193,7 +209,7 @@ int leash_timing_away(struct leash_gate *gate)
 }
 
 /* A request on a connection that was idle */
-static void gate_of(struct leash_gate *gate, const struct leash_conn *conn, const char *call);
+static void gate_of(struct leash_gate *gate, struct leash_conn *conn, const char *call);
 
 static int away_on(struct leash_conn *conn, const char *call)
 {
@@ -233,17 +249,17 @@ static struct leash_verdict verdict_of(const struct leash_image *image, enum lea
 }
 
 /* About the peer; a UDP socket without one: about whom it talked to last */
-static void gate_of(struct leash_gate *gate, const struct leash_conn *conn, const char *call)
+static void gate_of(struct leash_gate *gate, struct leash_conn *conn, const char *call)
 {
 	struct leash_addr addr;
 
 	leash_conn_addr(conn, &addr);
-	if (addr.family || !conn->last_good) {
+	if (addr.family || !leash_conn_more(conn)->last_good) {
 		leash_conn_gate(gate, conn, call);
 		return;
 	}
-	memcpy(&addr, conn->last_addr, sizeof(addr));
-	leash_gate_peer(gate, call, LEASH_UDP, &addr, conn->last_port, true);
+	memcpy(&addr, leash_conn_more(conn)->last_addr, sizeof(addr));
+	leash_gate_peer(gate, call, LEASH_UDP, &addr, leash_conn_more(conn)->last_port, true);
 }
 
 static void tell(struct leash_conn *conn, enum leash_conn_state why, int64_t now_ns)
@@ -253,7 +269,8 @@ static void tell(struct leash_conn *conn, enum leash_conn_state why, int64_t now
 	const struct leash_verdict verdict = verdict_of(image, why);
 	const unsigned long age_ms = (unsigned long)((now_ns - start_ns) / LEASH_MS_NS);
 	const bool lookup = conn->cookie == 0;
-	char rule[64], hint[256];
+	char rule[64], hint[256], method[24], target[512];
+	struct leash_gate_request request;
 	struct leash_gate gate;
 	size_t len;
 
@@ -261,7 +278,7 @@ static void tell(struct leash_conn *conn, enum leash_conn_state why, int64_t now
 	if (!lookup && !leash_background_tell_once(leash_session_get(), conn->cookie ^ (uint64_t)start_ns))
 		return;
 	if (lookup) {
-		leash_gate_name(&gate, "resolve", leash_names_text(conn->dns_name[0]), verdict);
+		leash_gate_name(&gate, "resolve", leash_names_text(leash_conn_more(conn)->dns_name[0]), verdict);
 	} else {
 		gate_of(&gate, conn, "request");
 		/* The entry says which API it is. */
@@ -269,6 +286,13 @@ static void tell(struct leash_conn *conn, enum leash_conn_state why, int64_t now
 		gate.verdict.reason = verdict.reason;
 		gate.verdict.rule = verdict.rule;
 		gate.verdict.would = verdict.would;
+		if (leash_exchange_current(conn, method, target)) {
+			leash_gate_request_clear(&request);
+			request.method = method;
+			request.target = target;
+			request.scheme = leash_flight_name(conn)[0] ? "https" : "http";
+			gate.request = &request;
+		}
 	}
 	len = leash_text_put(rule, sizeof(rule), 0,
 			     why == LEASH_CONN_EXPIRED ? own_text[conn->own_ms ? conn->own_by : OWN_NONE]
@@ -276,7 +300,8 @@ static void tell(struct leash_conn *conn, enum leash_conn_state why, int64_t now
 	len = leash_text_put(hint, sizeof(hint), 0, "after ");
 	len = leash_text_put_uint(hint, sizeof(hint), len, age_ms);
 	leash_text_put(hint, sizeof(hint), len,
-		       why == LEASH_CONN_EXPIRED
+		       conn->wait_lists ? " ms of waiting for a place: too many tasks are in flight (limits.over)"
+		       : why == LEASH_CONN_EXPIRED
 			       ? " ms: answer faster, or raise the limit (60000 ms at most)"
 			       : " ms: the program is in the background; start it again after the return");
 	gate.rule_text = rule;
@@ -292,6 +317,7 @@ static bool may_end(struct leash_conn *conn, int fd, enum leash_conn_state why)
 	/* Meanwhile the answer came. */
 	if (atomic_load(&conn->deadline_ns) == 0 || !image)
 		return false;
+	leash_tasks_drop(conn, fd);	/* no longer in flight, whatever follows */
 	/* A program that waited by poll() for its connect(), and had nothing to send since */
 	if (conn->phase == LEASH_PHASE_CONNECT && fd >= 0 && is_established(fd)) {
 		conn->phase = LEASH_PHASE_IDLE;
@@ -319,6 +345,7 @@ const struct leash_watcher_rules leash_timing_rules = {
 	.grace_ns = grace_ns,
 	.may_end = may_end,
 	.ended = tell,
+	.waits = leash_tasks_look,
 	.stopped = stopped,
 };
 
@@ -404,6 +431,7 @@ void leash_timing_class(struct leash_conn *conn, uint8_t lists)
 	if (!(lists & LEASH_LISTS_TLS) || conn->clock == LEASH_CLOCK_NONE || conn->lists == lists)
 		return;
 	conn->lists = lists;
+	leash_tasks_class(conn, lists);
 	if (conn->clock == LEASH_CLOCK_TURNS && (lists & LEASH_LISTS_TLS) == LEASH_LIST_BIT(LEASH_LIST_SOCKET))
 		conn->clock = LEASH_CLOCK_SOCKET;
 	rearm(conn);
@@ -461,16 +489,22 @@ static uint32_t hash_of(const char *name)
 }
 
 /* A request starts with its look-up (policy 5). */
-static int64_t start_of(const struct leash_gate *gate, int64_t now_ns)
+static int64_t start_of(const struct leash_gate *gate, int64_t now_ns, uint32_t *ret_resolve_us)
 {
 	uint32_t hash;
 
+	*ret_resolve_us = 0;
 	if (!gate->host)
 		return now_ns;
 	hash = hash_of(gate->host);
 	if (atomic_load(&looked_up[hash % LOOKED_UP].name) == hash &&
-	    now_ns - atomic_load(&looked_up[hash % LOOKED_UP].end_ns) < LOOKED_UP_NS)
-		return atomic_load(&looked_up[hash % LOOKED_UP].start_ns);
+	    now_ns - atomic_load(&looked_up[hash % LOOKED_UP].end_ns) < LOOKED_UP_NS) {
+		const int64_t start_ns = atomic_load(&looked_up[hash % LOOKED_UP].start_ns);
+
+		*ret_resolve_us = (uint32_t)((atomic_load(&looked_up[hash % LOOKED_UP].end_ns) - start_ns) /
+					     1000);
+		return start_ns;
+	}
 	return now_ns;
 }
 
@@ -496,21 +530,30 @@ int leash_timing_begin(struct leash_conn *conn, int fd, const struct leash_gate 
 	conn->lists = gate->verdict.lists;
 	if (!running || (leash_fd_get(fd) & LEASH_FD_TIMED))
 		read_options(conn, fd);
-	memset(&turns[leash_registry_index(conn)], 0, sizeof(turns[0]));
 	conn->clock = clock;
 	/* A neighbour may be spoken to in TLS, http, or anything: the first bytes say which clock it has. */
 	conn->undecided = clock == LEASH_CLOCK_CONNECT && conn->stream && !dns && !conn->tls_free;
+	if (clock > LEASH_CLOCK_CONNECT || conn->undecided)
+		memset(&turns[leash_registry_index(conn)], 0, sizeof(turns[0]));
 	if (!running || clock == LEASH_CLOCK_NONE || !conn->stream)
 		return 0;		/* a datagram's connect() does not wait for anybody */
 	conn->host = leash_gate_host(gate);
-	start_ns = start_of(gate, now_ns);
+	spent[leash_registry_index(conn)] = (struct leash_spent){.began_ns = leash_exact_ns()};
+	start_ns = start_of(gate, now_ns, &spent[leash_registry_index(conn)].resolve_us);
 	deadline_ns = limit_at(conn, start_ns);
 	if (deadline_ns <= now_ns)	/* the look-up took it all */
 		deadline_ns = now_ns + 1;
 	ret = pending(conn, clock == LEASH_CLOCK_CONNECT ? LEASH_PHASE_CONNECT : LEASH_PHASE_HELLO,
 		      start_ns, deadline_ns, "connect");
-	if (ret < 0)
+	/* What may be raw TCP or a request is counted when its first bytes say so. */
+	if (ret == 0 && clock != LEASH_CLOCK_CONNECT)
+		ret = leash_tasks_begin(conn, fd, gate->verdict.lists, gate);
+	else if (ret == 0 && !dns && !conn->undecided && gate->verdict.rule == LEASH_RULE_LIST)
+		ret = leash_tasks_tcp(gate);
+	if (ret < 0 && ret != -EINTR) {
+		done(conn);
 		conn->clock = LEASH_CLOCK_NONE;
+	}
 	return ret;
 }
 
@@ -526,9 +569,26 @@ int leash_timing_connected(struct leash_conn *conn, int fd, int ret)
 
 	if (error && leash_registry_same(conn, fd))
 		return -error;
-	if (ret == 0 || ret == -EISCONN)
+	if (ret == 0 || ret == -EISCONN) {
 		established(conn);
+		leash_timing_left(conn);
+	}
 	return ret;
+}
+
+void leash_timing_left(struct leash_conn *conn)
+{
+	struct leash_spent *at = &spent[leash_registry_index(conn)];
+
+	if (at->connected_ns || !at->began_ns)
+		return;
+	at->connected_ns = leash_exact_ns();
+	at->connect_us = (uint32_t)((at->connected_ns - at->began_ns) / 1000);
+}
+
+void leash_timing_spent(const struct leash_conn *conn, struct leash_spent *ret)
+{
+	*ret = spent[leash_registry_index(conn)];
 }
 
 int leash_timing_error(struct leash_conn *conn, int fd, int error)
@@ -544,12 +604,20 @@ int leash_timing_error(struct leash_conn *conn, int fd, int error)
 
 /* ------------------------------------------------------------ for who reads the requests */
 
+int leash_timing_task(struct leash_conn *conn, int fd, uint8_t lists, const char *call)
+{
+	const int ret = leash_tasks_request(conn, fd, lists, call);
+
+	if (ret < 0 && !leash_timing_errno(conn))
+		done(conn);
+	return ret;
+}
+
 int leash_timing_request(struct leash_conn *conn, int fd, uint8_t lists, int64_t start_ns,
 			 const char *call)
 {
 	int ret = leash_timing_errno(conn);
 
-	(void)fd;
 	if (ret)
 		return -ret;
 	if (start_ns == 0 && atomic_load(&conn->deadline_ns) != 0)
@@ -563,7 +631,18 @@ int leash_timing_request(struct leash_conn *conn, int fd, uint8_t lists, int64_t
 	conn->clock = LEASH_CLOCK_EXCHANGE;
 	if (start_ns == 0)
 		start_ns = leash_now_ns();
-	return pending(conn, LEASH_PHASE_WAIT, start_ns, limit_at(conn, start_ns), call);
+	ret = pending(conn, LEASH_PHASE_WAIT, start_ns, limit_at(conn, start_ns), call);
+	if (ret == 0)
+		ret = leash_timing_task(conn, fd, lists, call);
+	return ret;
+}
+
+void leash_timing_next(struct leash_conn *conn, uint8_t lists, int64_t start_ns)
+{
+	if (LEASH_CONN_ENDED(leash_registry_state(conn)))
+		return;
+	conn->lists = lists;
+	pending(conn, LEASH_PHASE_WAIT, start_ns, limit_at(conn, start_ns), "request");
 }
 
 void leash_timing_answered(struct leash_conn *conn, bool open)
@@ -571,10 +650,12 @@ void leash_timing_answered(struct leash_conn *conn, bool open)
 	if (LEASH_CONN_ENDED(leash_registry_state(conn)))
 		return;
 	conn->clock = LEASH_CLOCK_EXCHANGE;
-	if (open)
+	if (open) {
+		leash_tasks_opened(conn);
 		pending(conn, LEASH_PHASE_OPEN, leash_now_ns(), LEASH_NEVER, "connectSocket");
-	else
+	} else {
 		done(conn);
+	}
 }
 
 /* --------------------------------------------------------------------- bytes out and in */
@@ -617,9 +698,12 @@ static int over(struct leash_conn *conn, int fd)
 /* In a forked child the first call on what is pending starts its own watcher (hooks.md F2). */
 static int watched(struct leash_conn *conn)
 {
-	return leash_watcher_see(&leash_timing_rules,
-				 atomic_load_explicit(&conn->deadline_ns, memory_order_relaxed),
-				 leash_now_ns());
+	const int ret = leash_watcher_see(&leash_timing_rules,
+					  atomic_load_explicit(&conn->deadline_ns, memory_order_relaxed),
+					  leash_now_ns());
+
+	conn->lent = 0;			/* it takes part from here on */
+	return ret;
 }
 
 int leash_timing_out_slow(struct leash_conn *conn, int fd, const char *call)
@@ -644,8 +728,11 @@ int leash_timing_out_slow(struct leash_conn *conn, int fd, const char *call)
 	}
 	if (conn->undecided)
 		return pending(conn, LEASH_PHASE_HELLO, now_ns, limit_at(conn, now_ns), call);
-	return pending(conn, LEASH_PHASE_WAIT, now_ns,
-		       conn->clock == LEASH_CLOCK_CONNECT ? LEASH_NEVER : limit_at(conn, now_ns), call);
+	ret = pending(conn, LEASH_PHASE_WAIT, now_ns,
+		      conn->clock == LEASH_CLOCK_CONNECT ? LEASH_NEVER : limit_at(conn, now_ns), call);
+	if (ret == 0 && conn->clock == LEASH_CLOCK_TURNS)
+		leash_tasks_turn(conn);
+	return ret;
 }
 
 int leash_timing_in_slow(struct leash_conn *conn, int fd)
@@ -770,7 +857,7 @@ struct leash_conn *leash_timing_lookup(const char *name, uint8_t lists, const vo
 		conn = leash_registry_at(i);
 		if (leash_registry_state(conn) >= LEASH_CONN_LOOKUP && !conn->cookie &&
 		    atomic_load_explicit(&conn->fd, memory_order_relaxed) == thread &&
-		    conn->frame <= (uintptr_t)frame)
+		    leash_conn_more(conn)->frame <= (uintptr_t)frame)
 			leash_registry_give(conn);
 	}
 	conn = leash_registry_take();
@@ -779,13 +866,13 @@ struct leash_conn *leash_timing_lookup(const char *name, uint8_t lists, const vo
 		return NULL;
 	}
 	conn->lists = lists;
-	conn->frame = (uintptr_t)frame;
-	conn->dns_name[0] = leash_names_intern(name);
+	leash_conn_more(conn)->frame = (uintptr_t)frame;
+	leash_conn_more(conn)->dns_name[0] = leash_names_intern(name);
 	atomic_store(&conn->fd, thread);
 	leash_registry_set_state(conn, LEASH_CONN_LOOKUP);
 	*ret_error = pending(conn, LEASH_PHASE_WAIT, now_ns, limit_at(conn, now_ns), "getaddrinfo");
 	if (*ret_error == 0) {
-		leash_board_name(conn, LEASH_PENDING_RESOLVE, conn->dns_name[0]);
+		leash_board_name(conn, LEASH_PENDING_RESOLVE, leash_conn_more(conn)->dns_name[0]);
 		return conn;
 	}
 	leash_registry_set_state(conn, LEASH_CONN_FREE);

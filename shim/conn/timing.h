@@ -65,6 +65,23 @@ int leash_timing_error(struct leash_conn *conn, int fd, int error);
  *  From then on the clock is EXCHANGE. Return: 0, or a negative errno, said: nothing of it may leave */
 int leash_timing_request(struct leash_conn *conn, int fd, uint8_t lists, int64_t start_ns,
 			 const char *call);
+/** leash_timing_task() - What is pending on it is a task (conn/tasks.h). Return: 0, or a negative errno, said:
+ *  it is no longer pending, and nothing of it may leave */
+int leash_timing_task(struct leash_conn *conn, int fd, uint8_t lists, const char *call);
+/** leash_timing_next() - Another request that has begun long ago is what it waits for now: its clock, from its
+ *  own start on */
+void leash_timing_next(struct leash_conn *conn, uint8_t lists, int64_t start_ns);
+
+/** leash_timing_spent() - What a connection took to be made */
+struct leash_spent {
+	int64_t began_ns;		/* connect() */
+	int64_t connected_ns;		/* 0: not known */
+	uint32_t resolve_us, connect_us;
+};
+void leash_timing_spent(const struct leash_conn *conn, struct leash_spent *ret);
+/** leash_timing_left() - First bytes leave: so it is connected */
+void leash_timing_left(struct leash_conn *conn);
+
 /** leash_timing_answered() - No request is pending any more. @open: but it stays open and in flight (101) */
 void leash_timing_answered(struct leash_conn *conn, bool open);
 

@@ -15,12 +15,13 @@
 #include <stdint.h>
 
 struct leash_conn;
+struct leash_gate_tls;
 
-/* A handshake's connection. All zero: none. */
+/* A handshake's connection. All zero: none, and the program's own affair if nothing here could carry it. */
 struct leash_tie {
 	struct leash_conn *conn;
 	uint64_t cookie;
-	bool free;		/* raw TCP, loopback, AF_UNIX: TLS on it is the program's own affair */
+	bool free;		/* raw TCP, loopback, AF_UNIX, a pipe: TLS on it is the program's own affair */
 };
 
 struct leash_cert {
@@ -69,7 +70,7 @@ int leash_verify_chain(const struct leash_tie *tie, const char *call,
 		       const struct leash_chain *chain);
 
 enum leash_reject {
-	LEASH_REJECT_UNKNOWN,		/* no connection: TLS inside TLS, a pipe, a hidden hello */
+	LEASH_REJECT_UNKNOWN,		/* no connection: TLS inside TLS, a hidden hello */
 	LEASH_REJECT_NO_CERTIFICATE,	/* anonymous, pre-shared key */
 	LEASH_REJECT_NOT_X509,		/* raw public key */
 	LEASH_REJECT_VERSION,		/* the handshake failed over its version */
@@ -78,8 +79,32 @@ enum leash_reject {
 /** leash_verify_reject() - The same for a server without a chain. Return: as leash_verify_chain() */
 int leash_verify_reject(const struct leash_tie *tie, const char *call, enum leash_reject why);
 
+/**
+ * leash_verify_done() - The handshake is through, and its server was accepted: its event
+ * Nothing where the verdict was only recorded, or TLS on it is the program's own affair.
+ */
+void leash_verify_done(const struct leash_tie *tie, const char *call);
+
+/**
+ * leash_verify_facts() - What the judged handshake of a connection showed: for gate->tls of any later
+ * event about it (requests, policy 12)
+ * @ret:	Texts that are never freed; any of them NULL (an opaque handshake whose certificate nobody
+ *		has looked at has version and suite alone)
+ *
+ * For hooked libraries as well as for opaque TLS; also of a server that audit only records.
+ * Return: false, @ret untouched: no handshake on it was judged
+ */
+bool leash_verify_facts(const struct leash_conn *conn, struct leash_gate_tls *ret);
+
 /** leash_verify_end() - Nothing leaves any more, everybody who waits is woken */
 void leash_verify_end(const struct leash_tie *tie);
+
+/** leash_verify_error() - Why nothing moves on it any more, a positive errno (ETIMEDOUT, ECONNABORTED, EACCES);
+ *  0: it is alive, or unknown */
+int leash_verify_error(const struct leash_tie *tie);
+
+/** leash_verify_http2() - May HTTP/2 be offered? Nobody would read it */
+bool leash_verify_http2(void);
 
 /** leash_verify_skipped() - Does the policy only record what it would refuse? */
 bool leash_verify_skipped(void);

@@ -24,8 +24,8 @@
 #define LEASH_FD_TIMED	0x20u	/* the program set a limit of its own: conn/timing.c asks for it */
 #define LEASH_FD_NONE	0x80u	/* looked at: no INET socket (only for numbers past the table) */
 
-extern _Atomic uint8_t leash_fd_flags[LEASH_FD_MAX];
-extern _Atomic uint16_t leash_fd_slot[LEASH_FD_MAX];	/* registry slot + 1, 0: none */
+LEASH_OURS extern _Atomic uint8_t leash_fd_flags[LEASH_FD_MAX];
+LEASH_OURS extern _Atomic uint16_t leash_fd_slot[LEASH_FD_MAX];	/* registry slot + 1, 0: none */
 
 /* Past the table: asks the kernel, two getsockopt() each time. */
 uint8_t leash_fd_ask(int fd);
@@ -48,6 +48,12 @@ static inline bool leash_fd_clear(int fd)
 	return __builtin_expect((unsigned int)fd < LEASH_FD_MAX &&
 					!atomic_load_explicit(&leash_fd_flags[fd], memory_order_relaxed),
 				1);
+}
+
+/* The same for a number that is in the table: its byte, as it stands there */
+static inline uint8_t leash_fd_known(int fd)
+{
+	return atomic_load_explicit(&leash_fd_flags[fd], memory_order_relaxed);
 }
 
 /* In a vfork() child, whose numbers are not the table's: only ever more is said, and each use of a

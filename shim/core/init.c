@@ -2,6 +2,7 @@
 #include <sched.h>
 #include <string.h>
 
+#include "shim/core/atfork.h"
 #include "shim/core/env.h"
 #include "shim/core/fdtab.h"
 #include "shim/core/init.h"
@@ -72,6 +73,7 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
 {
 	(void)argc;
 	(void)argv;
+	leash_atfork_init();
 	if (atomic_load_explicit(&leash_init_state, memory_order_acquire) == LEASH_RAW)
 		initialise(envp);
 }

@@ -22,6 +22,7 @@
 #include <time.h>
 
 #include "shim/core/elf.h"
+#include "shim/core/late.h"
 
 /* libc has each of them: what comes behind is for the day it does not. */
 static long absent(void)
@@ -44,6 +45,18 @@ static __attribute__((noinline)) void *look_up(const char *name, uint32_t hash)
 	}
 	memcpy(&address, &none, sizeof(address));
 	return address;
+}
+
+/* The definition that libc itself uses: ld.so leads it to the first one in its list, which may be the program's
+ * own copy. */
+const char *leash_late_variable(const char *name)
+{
+	long (*const none)(void) = absent;
+	const void *address = look_up(name, leash_elf_hash(name));
+	const void *nothing;
+
+	memcpy(&nothing, &none, sizeof(nothing));
+	return address == nothing ? NULL : address;
 }
 
 #define FIND(name)                                                                                 \

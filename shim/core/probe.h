@@ -18,6 +18,10 @@
 
 #define LEASH_PAGE_MIN 4096u
 
+/** leash_probe_known() - Is it readable for sure, without asking the kernel? On the first thread's stack above
+ *  ourselves, or among the executable's own variables. false: ask */
+bool leash_probe_known(const void *at, size_t len);
+
 static inline bool leash_probe_8(uintptr_t at)
 {
 	/* NULL would mean that there is no set to read. */

@@ -10,6 +10,7 @@
 #endif
 
 _Atomic int leash_proc_shared;
+_Atomic uint8_t leash_proc_swift = LEASH_PROC_SWIFT;
 
 /* A page that the kernel wipes in a forked child, and only there (hooks.md F1): it holds the pid
  * of the process whose descriptors the tables describe. */
@@ -53,4 +54,5 @@ void leash_proc_sharing(void)
 	/* In the parent, before the child exists; in a child of a child it changes nothing. */
 	leash_proc_ask();
 	atomic_store_explicit(&leash_proc_shared, 1, memory_order_relaxed);
+	atomic_store_explicit(&leash_proc_swift, 0xff, memory_order_relaxed);
 }

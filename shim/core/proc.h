@@ -13,8 +13,16 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 
-extern _Atomic int leash_proc_shared;
+#include "shim/core/ours.h"
+
+LEASH_OURS extern _Atomic int leash_proc_shared;
+
+/* The flags of a stream that may go the shortest way (conn/swift.h), in one comparison with the above: none
+ * that a number can have as soon as the tables may be somebody else's */
+#define LEASH_PROC_SWIFT 0x03u	/* LEASH_FD_INET and LEASH_FD_STREAM */
+LEASH_OURS extern _Atomic uint8_t leash_proc_swift;
 
 /** leash_proc_sharing() - A child that shares our memory is about to be made. From the assembler
  *  stubs of vfork() and clone(); async-signal-safe */

@@ -16,6 +16,7 @@
 #include <resolv.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -24,6 +25,8 @@
 #include <sys/uio.h>
 #include <time.h>
 #include <wordexp.h>
+
+#include "shim/core/ours.h"
 
 struct leash_real {
 #define HOOK(family, ret, name, params, args) ret(*name) params;
@@ -42,7 +45,7 @@ struct leash_real {
 	int (*fcntl)(int fd, int cmd, ...);
 };
 
-extern struct leash_real leash_real;
+LEASH_OURS extern struct leash_real leash_real;
 
 /* The targets of the assembler stubs' tail jumps; NULL until bound. Not in the table,
  * because a C trampoline would change who the caller is. */

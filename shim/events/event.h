@@ -47,8 +47,17 @@ struct leash_event {
 	const char *hint;
 	int64_t bytes_sent, bytes_received;	/* -1: absent */
 	const char *sni;		/* tls.sni */
-	const char *tls_version, *tls_issuer, *tls_not_after;	/* tls.version, .issuer, .notAfter */
+	const char *tls_version, *tls_cipher, *tls_issuer, *tls_not_after;	/* tls.version, … */
 	const char *detail;		/* free text */
+	const char *method, *url;	/* of a request */
+	int32_t status;			/* of its answer; 0: absent */
+	const char *outcome;		/* how it ended: "success" whatever the status, "cut", … */
+	const struct leash_event_timing *timing;	/* NULL: absent */
+};
+
+/* What a request's time went to, ms; -1: absent, a reused connection has the last two alone */
+struct leash_event_timing {
+	int64_t resolve, connect, tls, wait, receive;
 };
 
 #define LEASH_EVENT_LINE_MAX 2048	/* bytes with the newline; longer texts are cut */

@@ -12,12 +12,13 @@
 
 enum text {
 	TEXT_EXE, TEXT_API, TEXT_CALL, TEXT_HOST, TEXT_ADDRESS, TEXT_TRANSPORT, TEXT_REASON,
-	TEXT_ERR_MSG, TEXT_RULE, TEXT_HINT, TEXT_SNI, TEXT_TLS_VERSION, TEXT_TLS_ISSUER,
-	TEXT_TLS_NOT_AFTER, TEXT_DETAIL, TEXT_COUNT
+	TEXT_ERR_MSG, TEXT_RULE, TEXT_HINT, TEXT_SNI, TEXT_TLS_VERSION, TEXT_TLS_CIPHER, TEXT_TLS_ISSUER,
+	TEXT_TLS_NOT_AFTER, TEXT_DETAIL, TEXT_METHOD, TEXT_URL, TEXT_OUTCOME, TEXT_COUNT
 };
 
 /* Sentences for people: cut first, down to FREE_MIN, before a name loses a letter. */
-#define IS_FREE(text) ((text) == TEXT_HINT || (text) == TEXT_DETAIL || (text) == TEXT_ERR_MSG)
+#define IS_FREE(text) \
+	((text) == TEXT_HINT || (text) == TEXT_DETAIL || (text) == TEXT_ERR_MSG || (text) == TEXT_URL)
 #define FREE_MIN 128
 
 #define UNIT_MAX 6			/* \u001f: the longest that one character becomes */
@@ -259,6 +260,25 @@ static const char *verdict_word(enum leash_event_verdict verdict)
 	return "unknown";
 }
 
+static void put_timing(struct line *line, const struct leash_event_timing *timing)
+{
+	put_key(line, "timing");
+	put(line, "{", 1);
+	line->open = false;
+	if (timing->resolve >= 0)
+		put_number(line, "resolve", timing->resolve);
+	if (timing->connect >= 0)
+		put_number(line, "connect", timing->connect);
+	if (timing->tls >= 0)
+		put_number(line, "tls", timing->tls);
+	if (timing->wait >= 0)
+		put_number(line, "wait", timing->wait);
+	if (timing->receive >= 0)
+		put_number(line, "receive", timing->receive);
+	put(line, "}", 1);
+	line->open = true;
+}
+
 static void put_event(struct line *line, const struct leash_event *event)
 {
 	const char *verdict = verdict_word(event->verdict);
@@ -277,6 +297,11 @@ static void put_event(struct line *line, const struct leash_event *event)
 	if (event->port)
 		put_number(line, "port", event->port);
 	put_text(line, "transport", event->transport, TEXT_TRANSPORT);
+	put_text(line, "method", event->method, TEXT_METHOD);
+	put_text(line, "url", event->url, TEXT_URL);
+	if (event->status)
+		put_number(line, "status", event->status);
+	put_text(line, "outcome", event->outcome, TEXT_OUTCOME);
 	put_text(line, "reason", event->reason, TEXT_REASON);
 	put_text(line, "errMsg", event->err_msg, TEXT_ERR_MSG);
 	if (event->number)
@@ -289,12 +314,15 @@ static void put_event(struct line *line, const struct leash_event *event)
 		put_number(line, "bytes_sent", event->bytes_sent);
 	if (event->bytes_received >= 0)
 		put_number(line, "bytes_received", event->bytes_received);
-	if (event->sni || event->tls_version || event->tls_issuer || event->tls_not_after) {
+	if (event->timing)
+		put_timing(line, event->timing);
+	if (event->sni || event->tls_version || event->tls_cipher || event->tls_issuer || event->tls_not_after) {
 		put_key(line, "tls");
 		put(line, "{", 1);
 		line->open = false;
 		put_text(line, "sni", event->sni, TEXT_SNI);
 		put_text(line, "version", event->tls_version, TEXT_TLS_VERSION);
+		put_text(line, "cipher", event->tls_cipher, TEXT_TLS_CIPHER);
 		put_text(line, "issuer", event->tls_issuer, TEXT_TLS_ISSUER);
 		put_text(line, "notAfter", event->tls_not_after, TEXT_TLS_NOT_AFTER);
 		put(line, "}", 1);
@@ -343,8 +371,10 @@ size_t leash_event_line(const struct leash_event *event, char buf[static LEASH_E
 		[TEXT_TRANSPORT] = length(event->transport),
 		[TEXT_REASON] = length(event->reason), [TEXT_ERR_MSG] = length(event->err_msg),
 		[TEXT_RULE] = length(event->rule), [TEXT_HINT] = length(event->hint),
-		[TEXT_SNI] = length(event->sni), [TEXT_DETAIL] = length(event->detail),
+		[TEXT_METHOD] = length(event->method), [TEXT_URL] = length(event->url),
+		[TEXT_OUTCOME] = length(event->outcome), [TEXT_SNI] = length(event->sni), [TEXT_DETAIL] = length(event->detail),
 		[TEXT_TLS_VERSION] = length(event->tls_version),
+		[TEXT_TLS_CIPHER] = length(event->tls_cipher),
 		[TEXT_TLS_ISSUER] = length(event->tls_issuer),
 		[TEXT_TLS_NOT_AFTER] = length(event->tls_not_after),
 	};

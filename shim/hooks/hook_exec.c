@@ -136,7 +136,9 @@ static int run(const char *path, char *const argv[], char *const envp[])
 		ret = build(&child, envp, mem, &env);
 	if (ret < 0)
 		return ret;
+	leash_conn_hand_on();
 	ret = (int)LEASH_REAL(execve, path, argv, env);
+	leash_conn_take_back();
 	drop(&child);
 	return ret;
 }
@@ -153,7 +155,9 @@ static int run_search(const char *file, char *const argv[], char *const envp[])
 		ret = build(&child, envp, mem, &env);
 	if (ret < 0)
 		return ret;
+	leash_conn_hand_on();
 	ret = (int)LEASH_REAL(execvpe, file, argv, env);
+	leash_conn_take_back();
 	drop(&child);
 	return ret;
 }
@@ -273,7 +277,9 @@ LEASH_EXPORT int execveat(int dirfd, const char *path, char *const argv[], char 
 	if (ret == 0)
 		ret = build(&child, envp, mem, &env);
 	if (ret == 0) {
+		leash_conn_hand_on();
 		ret = (int)LEASH_REAL(execveat, dirfd, path, argv, env, flags);
+		leash_conn_take_back();
 		drop(&child);
 	}
 	return LEASH_LEAVE(scope, int, ret);
@@ -292,7 +298,9 @@ LEASH_EXPORT int fexecve(int fd, char *const argv[], char *const envp[])
 	if (ret == 0 && envp)
 		ret = build(&child, envp, mem, &env);
 	if (ret == 0) {
+		leash_conn_hand_on();
 		ret = (int)LEASH_REAL(fexecve, fd, argv, env);
+		leash_conn_take_back();
 		drop(&child);
 	}
 	return LEASH_LEAVE(scope, int, ret);
@@ -318,7 +326,9 @@ static int spawn(spawn_fn *real, bool search, int *pid, const char *path,
 		ret = build(&child, envp, mem, &env);
 	if (ret < 0)
 		return -ret;
+	leash_conn_hand_on();
 	ret = real(pid, path, actions, attr, argv, env);
+	leash_conn_take_back();
 	drop(&child);
 	/* A name that this glibc lacks: what stands in for it says so in errno. */
 	return ret < 0 ? errno : ret;
@@ -498,30 +508,36 @@ LEASH_EXPORT int system(const char *command)
 {
 	LEASH_SCOPE(scope);
 	const int ret = prepare_shell();
+	int status;
 
 	/* NULL asks whether there is a shell. */
 	if (ret < 0 && !command) {
 		errno = scope;
 		return 0;
 	}
-	return LEASH_LEAVE(scope, int, ret < 0 ? ret : LEASH_REAL(system, command));
+	if (ret < 0)
+		return LEASH_LEAVE(scope, int, ret);
+	leash_conn_hand_on();
+	status = (int)LEASH_REAL(system, command);
+	leash_conn_take_back();
+	return LEASH_LEAVE(scope, int, status);
 }
 
 LEASH_EXPORT FILE *popen(const char *command, const char *mode)
 {
 	LEASH_SCOPE(scope);
 	const int ret = prepare_shell();
-	FILE *stream;
+	FILE *stream = NULL;
+	int error = -ret;
 
-	errno = scope;
-	if (ret == 0)
+	if (ret == 0) {
+		leash_conn_hand_on();
+		errno = scope;		/* a NULL that no system call made leaves it alone */
 		stream = leash_real.popen(command, mode);
-	else
-		stream = NULL;
-	if (stream)
-		errno = scope;
-	else if (ret < 0)
-		errno = -ret;
+		error = errno;
+		leash_conn_take_back();
+	}
+	errno = stream ? scope : error;
 	return stream;
 }
 FILE *_IO_popen(const char *command, const char *mode)
@@ -530,7 +546,7 @@ FILE *_IO_popen(const char *command, const char *mode)
 LEASH_EXPORT int wordexp(const char *restrict words, wordexp_t *restrict result, int flags)
 {
 	LEASH_SCOPE(scope);
-	int ret = 0;
+	int ret = 0, ret_errno;
 
 	/* Most words start no shell. */
 	if (words && !(flags & WRDE_NOCMD) && (strchr(words, '`') || strstr(words, "$(")))
@@ -538,5 +554,10 @@ LEASH_EXPORT int wordexp(const char *restrict words, wordexp_t *restrict result,
 	errno = scope;
 	if (ret < 0)
 		return ret == -ENOMEM ? WRDE_NOSPACE : WRDE_CMDSUB;
-	return leash_real.wordexp(words, result, flags);
+	leash_conn_hand_on();
+	ret = leash_real.wordexp(words, result, flags);
+	ret_errno = errno;
+	leash_conn_take_back();
+	errno = ret_errno;
+	return ret;
 }

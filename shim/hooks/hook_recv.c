@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "shim/conn/conn.h"
+#include "shim/conn/swift.h"
 #include "shim/core/fdtab.h"
 #include "shim/core/real.h"
 #include "shim/core/scope.h"
@@ -18,11 +19,31 @@ static LEASH_SLOW ssize_t ask_recv(int fd, void *buf, size_t len, int flags)
 	return LEASH_LEAVE(scope, ssize_t, leash_conn_recv(fd, buf, len, flags));
 }
 
+static LEASH_SLOW ssize_t swift_recv(int fd, void *buf, size_t len, int flags, uint8_t known)
+{
+	struct leash_conn *conn = leash_swift_conn(fd, known);
+	ssize_t ret;
+
+	if (leash_unlikely(!conn || (flags & (MSG_PEEK | MSG_ERRQUEUE)) ||
+			   (!leash_swift_in(conn) && !leash_swift_waits(conn))))
+		return ask_recv(fd, buf, len, flags);
+	ret = leash_real.recv(fd, buf, len, flags);
+	if (leash_unlikely(ret <= 0))
+		return leash_swift_ended(conn, fd, len, ret);
+	leash_swift_came(conn, ret);
+	return ret;
+}
+
 LEASH_EXPORT ssize_t recv(int fd, void *buf, size_t len, int flags)
 {
-	if (leash_fd_clear(fd))
+	uint8_t known;
+
+	if (leash_unlikely((unsigned int)fd >= LEASH_FD_MAX))
+		return ask_recv(fd, buf, len, flags);
+	known = leash_fd_known(fd);
+	if (leash_likely(!known))
 		return leash_real.recv(fd, buf, len, flags);
-	return ask_recv(fd, buf, len, flags);
+	return swift_recv(fd, buf, len, flags, known);
 }
 
 static LEASH_SLOW ssize_t ask_recvfrom(int fd, void *buf, size_t len, int flags,
@@ -66,11 +87,30 @@ static LEASH_SLOW ssize_t ask_read(int fd, void *buf, size_t len)
 	return LEASH_LEAVE(scope, ssize_t, leash_conn_read(fd, buf, len));
 }
 
+static LEASH_SLOW ssize_t swift_read(int fd, void *buf, size_t len, uint8_t known)
+{
+	struct leash_conn *conn = leash_swift_conn(fd, known);
+	ssize_t ret;
+
+	if (leash_unlikely(!conn || (!leash_swift_in(conn) && !leash_swift_waits(conn))))
+		return ask_read(fd, buf, len);
+	ret = leash_real.read(fd, buf, len);
+	if (leash_unlikely(ret <= 0))
+		return leash_swift_ended(conn, fd, len, ret);
+	leash_swift_came(conn, ret);
+	return ret;
+}
+
 LEASH_EXPORT ssize_t read(int fd, void *buf, size_t len)
 {
-	if (leash_fd_clear(fd))
+	uint8_t known;
+
+	if (leash_unlikely((unsigned int)fd >= LEASH_FD_MAX))
+		return ask_read(fd, buf, len);
+	known = leash_fd_known(fd);
+	if (leash_likely(!known))
 		return leash_real.read(fd, buf, len);
-	return ask_read(fd, buf, len);
+	return swift_read(fd, buf, len, known);
 }
 
 static LEASH_SLOW ssize_t ask_readv(int fd, const struct iovec *iov, int count)

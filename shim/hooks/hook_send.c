@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "shim/conn/conn.h"
+#include "shim/conn/swift.h"
 #include "shim/core/fdtab.h"
 #include "shim/core/real.h"
 #include "shim/core/scope.h"
@@ -20,11 +21,33 @@ static LEASH_SLOW ssize_t ask_send(int fd, const void *buf, size_t len, int flag
 	return LEASH_LEAVE(scope, ssize_t, leash_conn_send(fd, buf, len, flags));
 }
 
+static LEASH_SLOW ssize_t swift_send(int fd, const void *buf, size_t len, int flags, uint8_t known)
+{
+	struct leash_conn *conn = leash_swift_conn(fd, known);
+	ssize_t ret;
+
+	if (leash_likely(conn && (leash_swift_out(conn) || leash_swift_begin(conn))))
+		ret = leash_real.send(fd, buf, len, flags | MSG_NOSIGNAL);
+	else if (conn && leash_swift_free(conn))
+		ret = leash_real.send(fd, buf, len, flags);
+	else
+		return ask_send(fd, buf, len, flags);
+	if (leash_unlikely(ret <= 0))
+		return leash_swift_unsent(conn, fd, ret, flags);
+	leash_swift_sent(conn, ret);
+	return ret;
+}
+
 LEASH_EXPORT ssize_t send(int fd, const void *buf, size_t len, int flags)
 {
-	if (leash_fd_clear(fd))
+	uint8_t known;
+
+	if (leash_unlikely((unsigned int)fd >= LEASH_FD_MAX))
+		return ask_send(fd, buf, len, flags);
+	known = leash_fd_known(fd);
+	if (leash_likely(!known))
 		return leash_real.send(fd, buf, len, flags);
-	return ask_send(fd, buf, len, flags);
+	return swift_send(fd, buf, len, flags, known);
 }
 
 static LEASH_SLOW ssize_t ask_sendto(int fd, const void *buf, size_t len, int flags,
@@ -75,11 +98,41 @@ static LEASH_SLOW ssize_t ask_write(int fd, const void *buf, size_t len)
 	return LEASH_LEAVE(scope, ssize_t, leash_conn_write(fd, buf, len));
 }
 
+static LEASH_SLOW ssize_t unwritten(struct leash_conn *conn, int fd, const void *buf, size_t len, ssize_t ret)
+{
+	/* Another file has this number, and nothing was written: once more, the general way. */
+	if (ret < 0 && errno == ENOTSOCK)
+		return ask_write(fd, buf, len);
+	return leash_swift_unsent(conn, fd, ret, 0);
+}
+
+static LEASH_SLOW ssize_t swift_write(int fd, const void *buf, size_t len, uint8_t known)
+{
+	struct leash_conn *conn = leash_swift_conn(fd, known);
+	ssize_t ret;
+
+	if (leash_likely(conn && (leash_swift_out(conn) || leash_swift_begin(conn))))
+		ret = leash_real.send(fd, buf, len, MSG_NOSIGNAL);
+	else if (conn && leash_swift_free(conn))
+		ret = leash_real.write(fd, buf, len);
+	else
+		return ask_write(fd, buf, len);
+	if (leash_unlikely(ret <= 0))
+		return unwritten(conn, fd, buf, len, ret);
+	leash_swift_sent(conn, ret);
+	return ret;
+}
+
 LEASH_EXPORT ssize_t write(int fd, const void *buf, size_t len)
 {
-	if (leash_fd_clear(fd))
+	uint8_t known;
+
+	if (leash_unlikely((unsigned int)fd >= LEASH_FD_MAX))
+		return ask_write(fd, buf, len);
+	known = leash_fd_known(fd);
+	if (leash_likely(!known))
 		return leash_real.write(fd, buf, len);
-	return ask_write(fd, buf, len);
+	return swift_write(fd, buf, len, known);
 }
 
 static LEASH_SLOW ssize_t ask_writev(int fd, const struct iovec *iov, int count)

@@ -73,6 +73,11 @@ bool leash_response_holds(const struct leash_response *rs)
 	return rs->block_len;
 }
 
+bool leash_response_in_body(const struct leash_response *rs)
+{
+	return rs->state == STATE_LENGTH || rs->state == STATE_CHUNKS || rs->state == STATE_CLOSE;
+}
+
 void leash_response_give_up(struct leash_response *rs)
 {
 	rs->state = STATE_RAW;

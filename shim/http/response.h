@@ -136,6 +136,9 @@ int leash_response_lend(struct leash_response *rs, void *block, size_t size);
 /** leash_response_holds() - Is an unfinished header in the block? */
 bool leash_response_holds(const struct leash_response *rs);
 
+/** leash_response_in_body() - Is the next byte one of a body? */
+bool leash_response_in_body(const struct leash_response *rs);
+
 /** leash_response_give_up() - Read no further: all that is held or comes is RAW. Held bytes come
  *  with the next leash_response_next() or leash_response_close() */
 void leash_response_give_up(struct leash_response *rs);

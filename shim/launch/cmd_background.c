@@ -327,6 +327,34 @@ static void print_pending(const struct leash_session *page, const struct leash_s
 	}
 }
 
+/* Is it held by a process that lives? */
+static bool is_held(uint64_t place)
+{
+	const pid_t pid = (pid_t)(place >> 32);
+
+	return pid > 0 && (kill(pid, 0) == 0 || errno == EPERM);
+}
+
+/* "  in flight: request 3 of 10, connectSocket 1 of 5" */
+static void print_tasks(const struct leash_session *page)
+{
+	const char *between = "  in flight: ";
+
+	for (size_t i = 0; i < LEASH_SESSION_CLASSES; i++) {
+		const uint32_t limit = page->tasks.limit[i];
+		size_t held = 0;
+
+		for (size_t k = 0; k < limit && k < LEASH_SESSION_PLACES; k++)
+			held += is_held(page->tasks.place[i][k]);
+		if (held == 0)
+			continue;
+		printf("%s%s %zu of %" PRIu32, between, leash_list_api[i], held, limit);
+		between = ", ";
+	}
+	if (between[0] == ',')
+		putchar('\n');
+}
+
 static void print_session(const struct leash_found *session)
 {
 	const struct leash_session *page = session->page;
@@ -341,6 +369,7 @@ static void print_session(const struct leash_found *session)
 	printf("%s  %s (process %" PRId32 ")  %s since %s, %zu pending\n", session->id, name,
 	       page->program_pid, page->background_ns ? "background" : "foreground", when,
 	       count_pending(page));
+	print_tasks(page);
 	for (size_t i = 0; i < LEASH_SESSION_PENDING; i++)
 		if (is_pending(&page->pending[i]))
 			print_pending(page, &page->pending[i]);

@@ -16,6 +16,7 @@
 
 #include "shim/abi.h"
 #include "shim/launch/control.h"
+#include "shim/launch/focus.h"
 #include "shim/launch/session.h"
 #include "shim/launch/spawn.h"
 
@@ -30,6 +31,7 @@ enum {
 	OPTION_BACKGROUND,
 	OPTION_FOREGROUND,
 	OPTION_SCENARIO,
+	OPTION_FOCUS,
 	OPTION_QUIET
 };
 
@@ -45,6 +47,7 @@ static const struct option options[] = {
 	{"background-after", required_argument, NULL, OPTION_BACKGROUND},
 	{"foreground-after", required_argument, NULL, OPTION_FOREGROUND},
 	{"scenario", required_argument, NULL, OPTION_SCENARIO},
+	{"follow-focus", no_argument, NULL, OPTION_FOCUS},
 	{"quiet", no_argument, NULL, OPTION_QUIET},
 	LEASH_OPTIONS_COMMON,
 };
@@ -52,7 +55,7 @@ static const struct option options[] = {
 struct wish {
 	struct leash_compile_options compile;
 	const char *events;
-	bool fail_on_violation, summary, quiet;
+	bool fail_on_violation, summary, quiet, follow_focus;
 	const char *scenario_file;
 	int64_t background_ms, foreground_ms; /* -1: not asked for */
 	struct leash_scenario scenario;
@@ -64,6 +67,10 @@ static int read_scenario(const struct leash_command *self, struct wish *wish)
 						      wish->background_ms <= wish->foreground_ms);
 	int error = 0;
 
+	if (wish->follow_focus &&
+	    (wish->scenario_file || wish->background_ms >= 0 || wish->foreground_ms >= 0))
+		return leash_usage(self, "run: --follow-focus takes the state from the windows; it does not go "
+					 "with --scenario, --background-after and --foreground-after");
 	if (wish->scenario_file) {
 		if (wish->background_ms >= 0 || wish->foreground_ms >= 0)
 			return leash_usage(self, "run: --scenario says it all; it does not go with "
@@ -88,6 +95,7 @@ struct play {
 	const struct leash_scenario *scenario;
 	size_t next;
 	int64_t start_ms;
+	struct leash_focus *focus; /* NULL: it does not follow the windows */
 };
 
 static int64_t clock_ms(void)
@@ -102,8 +110,13 @@ static void started(void *arg, pid_t pid)
 {
 	struct play *play = arg;
 
+	int error;
+
 	play->page->program_pid = pid;
 	play->start_ms = clock_ms();
+	error = play->focus ? leash_focus_start(play->focus, play->page) : 0;
+	if (error < 0)
+		leash_say("--follow-focus: %s: the session stays in the foreground", strerror(-error));
 }
 
 static long tick(void *arg)
@@ -177,6 +190,9 @@ static int read_options(const struct leash_command *self, int argc, char *argv[]
 		case OPTION_SCENARIO:
 			wish->scenario_file = optarg;
 			break;
+		case OPTION_FOCUS:
+			wish->follow_focus = true;
+			break;
 		case OPTION_QUIET:
 			wish->quiet = true;
 			wish->summary = false;
@@ -246,12 +262,20 @@ static void tell_weak(const struct leash_image *image, bool end)
 			  verb, end ? "were" : "are");
 }
 
+/* What changes the state by itself is of no use where the policy knows no background. */
+static void tell_no_background(const struct wish *wish, const struct leash_image *image)
+{
+	if (leash_image_settings(image)->background_off &&
+	    (wish->follow_focus || wish->scenario.count > 0))
+		leash_say("background.enabled is false in the policy: the background changes nothing");
+}
+
 static int run_image(const struct wish *wish, const struct leash_compiled *compiled,
-		     struct leash_spawn *spawn)
+		     struct leash_spawn *spawn, struct leash_focus *focus)
 {
 	const struct leash_image *image;
 	unsigned long long refused = 0;
-	struct play play = {.scenario = &wish->scenario};
+	struct play play = {.scenario = &wish->scenario, .focus = focus};
 	const char *program;
 	struct leash_run run;
 	char why[PATH_MAX + 256];
@@ -265,12 +289,14 @@ static int run_image(const struct wish *wish, const struct leash_compiled *compi
 		snprintf(why, sizeof(why), "the compiled policy: %s", strerror(-error));
 	if (error < 0) {
 		leash_say("%s", why);
+		leash_focus_close(focus, true);
 		return LEASH_EXIT_SYSTEM;
 	}
 	play.page = mmap(NULL, sizeof(*play.page), PROT_READ | PROT_WRITE, MAP_SHARED, run.page_fd, 0);
 	if (play.page == MAP_FAILED) {
 		leash_say("%s: %s", run.page, strerror(errno));
 		leash_run_remove(&run);
+		leash_focus_close(focus, true);
 		return LEASH_EXIT_SYSTEM;
 	}
 	play.page->grace_ms = leash_image_settings(image)->grace_ms;
@@ -288,7 +314,9 @@ static int run_image(const struct wish *wish, const struct leash_compiled *compi
 	tell_weak(image, false);
 	if (!wish->quiet)
 		tell_unenforced(image);
+	tell_no_background(wish, image);
 	error = leash_spawn_wait(spawn, &status);
+	leash_focus_close(focus, wish->quiet || error != 0);
 	if (error == 0) {
 		leash_summary(run.page_fd, image, wish->summary, &refused);
 		if (!wish->quiet)
@@ -311,6 +339,7 @@ int leash_cmd_run(const struct leash_command *self, int argc, char *argv[])
 	struct leash_compiled compiled;
 	struct leash_program program;
 	struct leash_spawn spawn = {.program = &program, .shim = shim};
+	struct leash_focus *focus = NULL;
 	bool done;
 	int status = read_options(self, argc, argv, &wish, &done);
 
@@ -347,8 +376,12 @@ int leash_cmd_run(const struct leash_command *self, int argc, char *argv[])
 	spawn.argv = argv + optind;
 	spawn.events = wish.events ? events : NULL;
 	spawn.quiet = wish.quiet;
+	if (!status && wish.follow_focus) {
+		focus = leash_focus_open();
+		status = focus ? 0 : LEASH_EXIT_SYSTEM;
+	}
 	if (!status)
-		status = run_image(&wish, &compiled, &spawn);
+		status = run_image(&wish, &compiled, &spawn, focus);
 	leash_compiled_free(&compiled);
 	return status;
 }

@@ -29,6 +29,7 @@ static const struct leash_command commands[] = {
 	 "      --foreground-after TIME\n"
 	 "                         and back\n"
 	 "      --scenario FILE    a list of such times, one \"TIME STATE\" a line\n"
+	 "      --follow-focus     in the background while another window has the focus (X11)\n"
 	 "      --no-summary       no summary at the end\n"
 	 "      --quiet            neither summary nor refusal lines on standard error\n",
 	 leash_cmd_run},

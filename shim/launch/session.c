@@ -183,7 +183,8 @@ void leash_run_sweep(int parent_fd)
 
 		if (pid == 0 || kill(pid, 0) == 0 || errno != ESRCH)
 			continue;
-		if (fresh ? is_old(parent_fd, entry->d_name) : is_stale(parent_fd, entry->d_name))
+		/* Both for a new one: this clock may have been set, or be a false one (LD_PRELOAD). */
+		if ((!fresh || is_old(parent_fd, entry->d_name)) && is_stale(parent_fd, entry->d_name))
 			remove_dir(parent_fd, entry->d_name);
 	}
 	closedir(dir);

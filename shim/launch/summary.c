@@ -34,6 +34,7 @@ struct table {
 	struct row *rows;
 	size_t count;
 	uint64_t connections, sent, received, refused, would;
+	uint64_t over;		/* of .would: over a limit */
 	uint64_t lost;
 	bool others;
 };
@@ -80,6 +81,7 @@ static void take_host(struct table *table, const struct leash_session_host *host
 	table->received += row->received;
 	table->refused += row->refused_total;
 	table->would += row->would_total;
+	table->over += row->would[LEASH_WHY_TOO_MANY];
 }
 
 /* The page is sparse: what was never written is not read, and costs no memory. */
@@ -222,17 +224,26 @@ static const char *plural(uint64_t n)
 	return n == 1 ? "" : "s";
 }
 
-static void print_would(FILE *out, const struct leash_image *image, const struct table *table)
+/* @limits: tasks over a limit that is only warned of; or everything else */
+static void print_would(FILE *out, const struct leash_image *image, const struct table *table,
+			bool limits)
 {
 	const bool audit = leash_image_settings(image)->audit;
 	size_t shown = 0;
 
 	fprintf(out, "netleash: works only because %s:\n",
-		audit ? "nothing is refused (audit)" : "validation is skipped");
+		audit	 ? "nothing is refused (audit)"
+		: limits ? "limits.over is \"warn\""
+			 : "validation is skipped");
 	for (size_t i = 0; i < table->count; i++) {
 		const struct row *row = &table->rows[i];
+		uint64_t counts[LEASH_WHY_COUNT] = {0};
+		bool any = false;
 
-		if (!row->would_total)
+		for (size_t k = 1; k < LEASH_WHY_COUNT; k++)
+			if (audit || (k == LEASH_WHY_TOO_MANY) == limits)
+				any |= (counts[k] = row->would[k]) != 0;
+		if (!any)
 			continue;
 		if (shown++ == ROWS_REFUSED_MAX) {
 			fputs("  … and more; --events FILE has them all\n", out);
@@ -242,7 +253,7 @@ static void print_would(FILE *out, const struct leash_image *image, const struct
 		if (row->port)
 			fprintf(out, " port %" PRIu32, row->port);
 		fputs(": ", out);
-		print_reasons(out, row->would);
+		print_reasons(out, counts);
 		fputc('\n', out);
 	}
 }
@@ -299,8 +310,10 @@ static void print_table(FILE *out, const struct leash_image *image, const struct
 		fprintf(out,
 			"  (others): hosts beyond the first %d of a run are counted together\n",
 			LEASH_SESSION_HOSTS - 1);
-	if (table->would)
-		print_would(out, image, table);
+	if (table->would > table->over || (table->would && leash_image_settings(image)->audit))
+		print_would(out, image, table, false);
+	if (table->over && !leash_image_settings(image)->audit)
+		print_would(out, image, table, true);
 	if (table->lost)
 		fprintf(out, "netleash: %" PRIu64 " event%s could not be written\n", table->lost,
 			plural(table->lost));

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
 #include <stddef.h>
+#include <string.h>
 #include <time.h>
 
 #include "shim/core/clock.h"
+#include "shim/core/proc.h"
 #include "shim/core/sys.h"
 #include "shim/life/background.h"
+#include "shim/life/places.h"
 #include "shim/life/registry.h"
 #include "shim/life/watcher.h"
 
@@ -53,6 +57,7 @@ void leash_board_take(struct leash_conn *conn, pid_t pid, uint32_t kind)
 	static _Atomic uint32_t hand;
 	const uint32_t start = atomic_load_explicit(&hand, memory_order_relaxed);
 
+	conn->lent = 0;			/* what is pending now is this process's own */
 	for (uint32_t i = 0; page && i < LEASH_SESSION_PENDING; i++) {
 		const uint32_t at = (start + i) % LEASH_SESSION_PENDING;
 		struct leash_session_pending *line = &page->pending[at];
@@ -66,6 +71,7 @@ void leash_board_take(struct leash_conn *conn, pid_t pid, uint32_t kind)
 		if (!atomic_compare_exchange_strong(&line->pid, &holder, pid))
 			continue;
 		atomic_store(&line->deadline_ns, 0);
+		atomic_store(&line->cookie, conn->cookie);
 		atomic_store(&line->host, conn->host);
 		atomic_store(&line->kind, kind);
 		atomic_store(&line->name, 0);
@@ -110,11 +116,56 @@ void leash_board_free(struct leash_conn *conn)
 {
 	struct leash_session_pending *line = line_of(conn);
 
+	leash_place_give(conn);
+	leash_place_wake(conn);
 	if (line) {
 		atomic_store_explicit(&line->deadline_ns, 0, memory_order_relaxed);
 		atomic_store_explicit(&line->pid, 0, memory_order_release);
 	}
 	conn->board = 0;
+}
+
+/* Also one that has ended, and that nobody has waited for: "PID (NAME) Z …" */
+static bool is_gone(pid_t pid)
+{
+	char path[32] = "/proc/", text[512], digits[12];
+	size_t len = strlen(path), digit = sizeof(digits);
+	const char *end;
+	long got;
+	int fd;
+
+	if (LEASH_SYS(SYS_kill, pid, 0) == -ESRCH)
+		return true;
+	for (unsigned int value = (unsigned int)pid; value; value /= 10)
+		digits[--digit] = (char)('0' + value % 10);
+	memcpy(path + len, digits + digit, sizeof(digits) - digit);
+	memcpy(path + len + sizeof(digits) - digit, "/stat", sizeof("/stat"));
+	fd = leash_sys_open(path, O_RDONLY, 0);
+	if (fd < 0)
+		return false;
+	got = LEASH_SYS(SYS_read, fd, text, sizeof(text) - 1);
+	leash_sys_close(fd);
+	text[got > 0 ? got : 0] = '\0';
+	end = strrchr(text, ')');
+	return end && end[1] == ' ' && (end[2] == 'Z' || end[2] == 'X');
+}
+
+enum leash_lent leash_board_lent(const struct leash_conn *conn)
+{
+	const struct leash_session *page = leash_background_get();
+	const struct leash_session_pending *line;
+	pid_t pid;
+
+	if (!page || !conn->lent)
+		return LEASH_LENT_OURS;
+	line = &page->pending[conn->lent - 1];
+	pid = atomic_load(&line->pid);
+	if (pid <= 0 || atomic_load(&line->cookie) != conn->cookie || is_gone(pid))
+		return LEASH_LENT_OURS;
+	if (atomic_load(&line->deadline_ns) != 0 &&
+	    atomic_load(&line->start_ns) == atomic_load(&conn->start_ns))
+		return LEASH_LENT_THEIRS;
+	return LEASH_LENT_DONE;
 }
 
 /* ------------------------------------------------------------------------------ signals */
@@ -129,6 +180,7 @@ static struct own {
 } own[2];
 static _Atomic int number[2];		/* 0: our handler is not in */
 static int (*set_action)(int, const struct sigaction *, struct sigaction *);
+static _Atomic uint32_t handing;	/* execs and spawns under way, while the kernel ignores what the program does */
 
 static int which(int signal)
 {
@@ -183,7 +235,11 @@ static void arrived(int signal, siginfo_t *info, void *context)
 	if ((unsigned int)act.sa_flags & SA_RESETHAND) {
 		const struct sigaction none = {.sa_handler = SIG_DFL};
 
-		keep(i, &none);
+		/* A vfork() child has our memory, but actions of its own. */
+		if (leash_proc_foreign())
+			set_action(signal, &none, NULL);
+		else
+			keep(i, &none);
 	}
 	if (act.sa_flags & SA_SIGINFO)
 		act.sa_sigaction(signal, info, context);
@@ -226,6 +282,51 @@ int leash_background_listen(int away, int back,
 	return ret;
 }
 
+/* Is ours what the kernel has? In a vfork() child it need not be. @ret: what it has */
+static bool is_in(int i, struct sigaction *ret)
+{
+	return set_action(atomic_load(&number[i]), NULL, ret) == 0 && (ret->sa_flags & SA_SIGINFO) &&
+	       ret->sa_sigaction == arrived;
+}
+
+/* A vfork() child has our memory, and what it writes there would be its parent's; its actions in the kernel
+ * are its own, and soon another program's. */
+static int foreign_action(int i, const struct sigaction *act, struct sigaction *old)
+{
+	struct sigaction before;
+
+	if (is_in(i, &before))
+		before = *current(i);
+	if (act && set_action(atomic_load(&number[i]), act, NULL) < 0)
+		return -errno;
+	if (old)
+		*old = before;
+	return 0;
+}
+
+void leash_background_hand_on(void)
+{
+	const struct sigaction ignore = {.sa_handler = SIG_IGN};
+	struct sigaction act;
+
+	if (!leash_proc_foreign())
+		atomic_fetch_add(&handing, 1);
+	for (int i = AWAY; i <= BACK; i++)
+		if (atomic_load(&number[i]) && !is_handler(current(i)) &&
+		    current(i)->sa_handler == SIG_IGN && is_in(i, &act))
+			set_action(atomic_load(&number[i]), &ignore, NULL);
+}
+
+void leash_background_take_back(void)
+{
+	/* A vfork() child goes on to its next attempt, or ends. */
+	if (leash_proc_foreign() || atomic_fetch_sub(&handing, 1) != 1)
+		return;
+	for (int i = AWAY; i <= BACK; i++)
+		if (atomic_load(&number[i]) && !is_handler(current(i)) && current(i)->sa_handler == SIG_IGN)
+			install(i);
+}
+
 int leash_background_action(int signal, const struct sigaction *act, struct sigaction *old)
 {
 	const int i = which(signal);
@@ -233,6 +334,8 @@ int leash_background_action(int signal, const struct sigaction *act, struct siga
 
 	if (i < 0)
 		return -EINVAL;
+	if (leash_proc_foreign())
+		return foreign_action(i, act, old);
 	before = *current(i);
 	if (act) {
 		const struct sigaction copy = *act;	/* @old may be the same */

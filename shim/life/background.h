@@ -12,12 +12,13 @@
 #include <stdint.h>
 
 #include "shim/abi.h"
+#include "shim/core/ours.h"
 
 struct leash_conn;
 
 /** leash_background_page() - The page of this process's session, as soon as it is mapped */
 void leash_background_page(struct leash_session *page);
-extern _Atomic(struct leash_session *) leash_background_here;
+LEASH_OURS extern _Atomic(struct leash_session *) leash_background_here;
 
 static inline struct leash_session *leash_background_get(void)	/* NULL before */
 {
@@ -42,11 +43,20 @@ void leash_background_nudge(struct leash_session *page);
 bool leash_background_tell_once(struct leash_session *page, uint64_t key);
 
 /* A line of struct leash_session_pending for a connection: taken when something of it is pending for the
- * first time, given back with its slot. A full list lists no more. */
+ * first time, given back with its slot (and its place, life/places.h). A full list lists no more. */
 void leash_board_take(struct leash_conn *conn, pid_t pid, uint32_t kind);
 void leash_board_name(const struct leash_conn *conn, uint32_t kind, uint32_t name);
 void leash_board_put(const struct leash_conn *conn, int64_t start_ns, int64_t deadline_ns);
 void leash_board_free(struct leash_conn *conn);
+
+/** leash_board_lent() - Of what was pending when this process was forked (conn->lent): who answers for it? The line
+ *  of its process says whether that still has it, and still waits */
+enum leash_lent {
+	LEASH_LENT_OURS,	/* it is gone, or has closed its own */
+	LEASH_LENT_THEIRS,
+	LEASH_LENT_DONE,	/* it has got its answer */
+};
+enum leash_lent leash_board_lent(const struct leash_conn *conn);
 
 /* ------------------------------------------------------------------ signals (hooks.md 3.10) */
 /*
@@ -63,5 +73,14 @@ bool leash_background_ours(int signal);
 
 /** leash_background_action() - sigaction(2) on the program's own. Return: 0 or a negative errno */
 int leash_background_action(int signal, const struct sigaction *act, struct sigaction *old);
+
+/**
+ * leash_background_hand_on(), leash_background_take_back() - Around everything that starts a program
+ * An exec keeps what is ignored and resets handlers, ours among them: the next program would be killed by
+ * what this one ignores. So ours steps aside for that time, where the program ignores the signal.
+ * Async-signal-safe; take_back() runs only if this program goes on.
+ */
+void leash_background_hand_on(void);
+void leash_background_take_back(void);
 
 #endif

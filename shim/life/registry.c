@@ -4,10 +4,13 @@
 #include "shim/core/fdtab.h"
 #include "shim/core/sys.h"
 #include "shim/core/trace.h"
+#include "shim/life/aside.h"
 #include "shim/life/background.h"
 #include "shim/life/registry.h"
 
-static struct leash_conn table[LEASH_CONN_MAX];
+struct leash_conn leash_conn_table[LEASH_CONN_MAX];
+#define table leash_conn_table
+static struct leash_conn_more more[LEASH_CONN_MAX];
 static _Atomic uint32_t hand;		/* no free slot is known below it: the used ones stay close together */
 static _Atomic uint32_t high;		/* slots that were ever used */
 static _Atomic int high_fd = -1;	/* the highest number that was ever attached */
@@ -54,6 +57,17 @@ uint32_t leash_registry_index(const struct leash_conn *conn)
 	return (uint32_t)(conn - table);
 }
 
+struct leash_conn_more *leash_conn_more(struct leash_conn *conn)
+{
+	struct leash_conn_more *const ret = &more[conn - table];
+
+	if (!conn->more) {
+		__builtin_memset(ret, 0, sizeof(*ret));
+		conn->more = 1;
+	}
+	return ret;
+}
+
 struct leash_conn *leash_registry_at(uint32_t index)
 {
 	return &table[index % LEASH_CONN_MAX];
@@ -88,6 +102,20 @@ struct leash_conn *leash_registry_of(int fd)
 bool leash_registry_same(const struct leash_conn *conn, int fd)
 {
 	return leash_fd_cookie(fd) == conn->cookie;
+}
+
+bool leash_registry_still(const struct leash_conn *conn, int fd)
+{
+	const int process = leash_aside_process();
+	bool ret;
+
+	if (process < 0)
+		return leash_registry_same(conn, fd);
+	fd = leash_aside_fetch(process, fd);
+	ret = fd >= 0 && leash_registry_same(conn, fd);
+	if (fd >= 0)
+		leash_sys_close(fd);
+	return ret;
 }
 
 static struct leash_conn *take_free(void)
@@ -272,12 +300,10 @@ void leash_registry_forget(struct leash_conn *conn)
 {
 	for (int fd = leash_registry_number(conn, 0); fd >= 0;
 	     fd = leash_registry_number(conn, fd + 1)) {
-		uint8_t flags;
-
-		if (leash_registry_same(conn, fd))
+		if (leash_registry_still(conn, fd))
 			continue;
+		/* What it is now its next call asks. */
 		leash_registry_detach(fd);
-		flags = leash_fd_probe(fd);
-		leash_fd_set(fd, flags ? flags | LEASH_FD_JUDGE : 0);
+		leash_fd_set(fd, leash_fd_get(fd) | LEASH_FD_JUDGE);
 	}
 }

@@ -37,7 +37,7 @@ enum leash_conn_state {		/* what they mean: conn/conn.h */
 /* Over, and nobody may take it up again but by freeing the slot */
 #define LEASH_CONN_ENDED(state) ((state) >= LEASH_CONN_EXPIRED)
 
-/* At most 256 bytes. Everything behind .cookie begins as zero. */
+/* Two cache lines. Everything behind .cookie begins as zero. */
 struct leash_conn {
 	_Atomic uint32_t state;		/* enum leash_conn_state; above it how often the slot was used */
 	_Atomic uint32_t refs;		/* descriptor numbers of this process that point here */
@@ -59,6 +59,34 @@ struct leash_conn {
 	_Atomic uint32_t sniffer;	/* tid of the thread that sends first bytes now, 0: none */
 	uint32_t sniff;			/* buffer + 1, 0: none */
 	uint32_t sniff_len;		/* bytes of it that the kernel took */
+	/*
+	 * The clock (conn/timing.h decides, life/watcher.h acts). Something is pending while .deadline_ns is
+	 * not 0: LEASH_NEVER if it has no limit and only the background can end it.
+	 */
+	_Atomic int64_t deadline_ns, start_ns;
+	uint32_t own_ms;		/* limit: the program's own (0: none) */
+	_Atomic uint32_t waits;		/* futex: for a place, life/places.h */
+	_Atomic int32_t fd;		/* a number that pointed here lately; LOOKUP: the thread */
+	uint16_t board;			/* its line on the session page + 1, 0: none */
+	uint16_t lent;			/* a forked child's: the line of the process that it was pending in + 1 */
+	uint8_t clock, phase;		/* conn/timing.h */
+	uint8_t lists;			/* classes that it may be */
+	uint8_t own_by;			/* where .own_ms comes from */
+	_Atomic uint8_t told;		/* SO_ERROR has said why it ended */
+	_Atomic uint8_t doubled;	/* the watcher has a duplicate of its descriptor, for microseconds */
+	uint8_t undecided;		/* nothing was sent: TLS, http or raw TCP, it may be either */
+	uint8_t more;			/* it has leash_conn_more() */
+	uint8_t since_look;		/* the watcher's: it said on the page that this is pending */
+	uint8_t wait_lists;		/* which classes it waits for */
+	_Atomic uint16_t place;		/* that it holds + 1, life/places.h */
+	uint16_t plain;			/* OPEN: plain http that is read, conn/plain.c; place + 1, 0: none */
+	uint8_t counted;		/* raw TCP: as a new connection */
+} __attribute__((aligned(64)));
+_Static_assert(sizeof(struct leash_conn) == 128, "what a connection costs in memory (costs.md)");
+
+/* What only some have: datagram sockets, those that ask name servers, look-ups. Pages of it that nobody needs are
+ * never touched. */
+struct leash_conn_more {
 	/* The last destination that was admitted on an unconnected UDP socket */
 	uint8_t last_addr[24];
 	uint16_t last_port;
@@ -67,29 +95,23 @@ struct leash_conn {
 	uint16_t dns_id[LEASH_DNS_PENDING], dns_type[LEASH_DNS_PENDING];
 	uint32_t dns_name[LEASH_DNS_PENDING];	/* names arena offset + 1, 0: none */
 	uint32_t dns_next;
-	/*
-	 * The clock (conn/timing.h decides, life/watcher.h acts). Something is pending while .deadline_ns is
-	 * not 0: LEASH_NEVER if it has no limit and only the background can end it.
-	 */
-	_Atomic int64_t deadline_ns, start_ns;
-	uint32_t class_ms, own_ms;	/* limits: of its class, the program's own (0: none) */
-	_Atomic int32_t fd;		/* a number that pointed here lately; LOOKUP: the thread */
 	uintptr_t frame;		/* LOOKUP: of the hook, on the thread's stack */
-	uint16_t board;			/* its line on the session page + 1, 0: none */
-	uint8_t clock, phase;		/* conn/timing.h */
-	uint8_t lists;			/* classes that it may be */
-	uint8_t own_by;			/* where .own_ms comes from */
-	_Atomic uint8_t told;		/* SO_ERROR has said why it ended */
-	_Atomic uint8_t doubled;	/* the watcher has a duplicate of its descriptor, for microseconds */
-	uint8_t undecided;		/* nothing was sent: TLS, http or raw TCP, it may be either */
 };
-_Static_assert(sizeof(struct leash_conn) <= 256, "16384 of them are 4 MiB");
+
+/** leash_conn_more() - Its own; zero when first asked for, which is done before others see the slot */
+struct leash_conn_more *leash_conn_more(struct leash_conn *conn);
+
+LEASH_OURS extern struct leash_conn leash_conn_table[LEASH_CONN_MAX];	/* for conn/swift.h; others ask below */
 
 /** leash_registry_of() - The connection behind a number, or NULL. No system call below 65536 */
 struct leash_conn *leash_registry_of(int fd);
 
 /** leash_registry_same() - Is it still that socket? One getsockopt() */
 bool leash_registry_same(const struct leash_conn *conn, int fd);
+
+/** leash_registry_still() - The same of a number of the program's, from a thread that may have a table of
+ *  descriptors of its own (aside.h) */
+bool leash_registry_still(const struct leash_conn *conn, int fd);
 
 /**
  * leash_registry_claim() - A slot for the socket behind a number, in state CLAIMED

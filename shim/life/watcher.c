@@ -15,10 +15,12 @@
 #include <sys/uio.h>
 #include <time.h>
 
+#include "shim/core/atfork.h"
 #include "shim/core/fdtab.h"
 #include "shim/core/proc.h"
 #include "shim/core/sys.h"
 #include "shim/core/trace.h"
+#include "shim/life/aside.h"
 #include "shim/life/background.h"
 #include "shim/life/watcher.h"
 
@@ -29,6 +31,7 @@
 #define GONE_NS (90 * LEASH_TICK_NS)	/* a look-up has 60 s at the most */
 #define TELL_MAX 64			/* ends that are told of before they are felt, whatever it takes */
 #define TELL_NS (10 * LEASH_MS_NS)	/* and further ones for so long */
+#define LENT_NS (100 * LEASH_MS_NS)	/* what another process should have ended by then is ended by us */
 #define HIGH_FD 512			/* where duplicates are made, if the limit is above it */
 
 _Atomic(struct leash_watcher *) leash_watcher;
@@ -47,8 +50,14 @@ static int64_t precise_ns(void)
 /* A duplicate of @fd if it is still that socket (hooks.md W8); *ret_own: to be closed. Return: or -1 */
 static int duplicate(const struct leash_conn *conn, int fd, bool *ret_own)
 {
-	long copy = LEASH_SYS(SYS_fcntl, fd, F_DUPFD_CLOEXEC, HIGH_FD);
+	const int process = leash_aside_process();
+	long copy = process >= 0 ? leash_aside_fetch(process, fd)
+				 : LEASH_SYS(SYS_fcntl, fd, F_DUPFD_CLOEXEC, HIGH_FD);
 
+	if (process >= 0 && copy < 0) {
+		*ret_own = false;
+		return -1;
+	}
 	if (copy == -EINVAL)		/* the limit is below that */
 		copy = LEASH_SYS(SYS_fcntl, fd, F_DUPFD_CLOEXEC, 3);
 	*ret_own = copy >= 0;
@@ -79,7 +88,7 @@ static int search_proc(const struct leash_conn *conn, bool *ret_own)
 				continue;
 			for (const char *c = entry->d_name; *c; c++)
 				fd = fd * 10 + (*c - '0');
-			if (leash_registry_same(conn, fd))
+			if (leash_registry_still(conn, fd))
 				found = duplicate(conn, fd, ret_own);
 		}
 	}
@@ -177,9 +186,10 @@ static void fail_datagrams(int fd, int domain)
 /* One of the resolver's: not one that the program made, whose numbers are flagged */
 static void wake_socket(int fd)
 {
-	const long copy = fd >= 0 && leash_fd_get(fd) == 0
-				  ? LEASH_SYS(SYS_fcntl, fd, F_DUPFD_CLOEXEC, 3)
-				  : -1;
+	const int process = leash_aside_process();
+	const long copy = fd < 0 || leash_fd_get(fd) != 0 ? -1
+			  : process >= 0		  ? leash_aside_fetch(process, fd)
+							  : LEASH_SYS(SYS_fcntl, fd, F_DUPFD_CLOEXEC, 3);
 	int domain = AF_UNSPEC, type = 0;
 	socklen_t len = sizeof(int);
 
@@ -207,7 +217,7 @@ static void wake_lookup(struct leash_conn *conn)
 
 	/* Above the hook's frame: it has left the look-up, by siglongjmp(), and waits for something else. */
 	if (blocked_in(atomic_load_explicit(&conn->fd, memory_order_relaxed), field) < FIELDS ||
-	    field[7] >= conn->frame)
+	    field[7] >= leash_conn_more(conn)->frame)
 		return;
 	switch (field[0]) {
 #ifdef SYS_poll
@@ -248,6 +258,13 @@ struct look {
 
 static uint16_t untold[LEASH_CONN_MAX];
 
+static void say(const struct look *look, struct leash_conn *conn, enum leash_conn_state why)
+{
+	leash_aside_error(true);
+	look->rules->ended(conn, why, look->now_ns);
+	leash_aside_error(false);
+}
+
 static void end(struct look *look, struct leash_conn *conn, enum leash_conn_state why)
 {
 	const uint32_t word = leash_registry_hold(conn);
@@ -282,7 +299,7 @@ static void end(struct look *look, struct leash_conn *conn, enum leash_conn_stat
 	told = done && (look->told < TELL_MAX || precise_ns() - look->now_ns < TELL_NS);
 	if (told) {
 		look->told++;
-		look->rules->ended(conn, why, look->now_ns);
+		say(look, conn, why);
 	}
 	if (done && lookup) {
 		wake_lookup(conn);
@@ -303,6 +320,23 @@ static void end(struct look *look, struct leash_conn *conn, enum leash_conn_stat
 		untold[look->untold++] = (uint16_t)leash_registry_index(conn);
 	else
 		leash_registry_release(conn);
+}
+
+void leash_watcher_use(struct leash_conn *conn, void (*use)(int fd))
+{
+	const uint32_t word = leash_registry_hold(conn);
+	bool own = false;
+	int fd = -1;
+
+	atomic_store(&conn->doubled, 1);
+	if (atomic_load(&conn->state) == word && !atomic_load(&conn->orphan))
+		fd = find(conn, &own);
+	if (fd >= 0)
+		use(fd);
+	if (own)
+		leash_sys_close(fd);
+	atomic_store(&conn->doubled, 0);
+	leash_registry_release(conn);
 }
 
 void leash_watcher_end(const struct leash_watcher_rules *rules, struct leash_conn *conn, int fd,
@@ -327,13 +361,65 @@ void leash_watcher_end(const struct leash_watcher_rules *rules, struct leash_con
 	leash_registry_release(conn);
 }
 
+static int64_t later(int64_t when_ns)
+{
+	return when_ns > LEASH_NEVER - LENT_NS ? LEASH_NEVER : when_ns + LENT_NS;
+}
+
+/* A forked child's. Return: it is to be looked at like any other */
+static bool ours(struct look *look, struct leash_conn *conn, int64_t deadline_ns)
+{
+	const int64_t away_ns = later(look->away_ns);
+
+	switch (leash_board_lent(conn)) {
+	case LEASH_LENT_OURS:
+		conn->lent = 0;
+		return true;
+	case LEASH_LENT_DONE:
+		conn->lent = 0;
+		atomic_store(&conn->deadline_ns, 0);
+		return false;
+	case LEASH_LENT_THEIRS:
+		break;
+	}
+	/* Its own watcher does it, unless the process is stopped. */
+	deadline_ns = later(deadline_ns);
+	if (leash_deadline_due(deadline_ns, away_ns, look->now_ns) != LEASH_DUE_NOT)
+		return true;
+	look->pending = true;
+	if (deadline_ns < look->next_ns)
+		look->next_ns = deadline_ns;
+	if (away_ns < look->next_ns)
+		look->next_ns = away_ns;
+	return false;
+}
+
+/*
+ * What became pending the short way (conn/swift.h) has no date yet: no clock was read and nothing was said on
+ * the page, because most of it is over before anybody looks.
+ */
+static void date(const struct look *look, struct leash_conn *conn)
+{
+	atomic_store(&conn->start_ns, look->now_ns);
+	conn->since_look = 1;
+	leash_board_put(conn, look->now_ns, LEASH_NEVER);
+}
+
 static void look_at(struct look *look, struct leash_conn *conn)
 {
 	const int64_t deadline_ns = atomic_load_explicit(&conn->deadline_ns, memory_order_relaxed);
 	const enum leash_conn_state state = leash_registry_state(conn);
 
+	if (deadline_ns == 0 && state == LEASH_CONN_OPEN && conn->since_look) {
+		/* The short way was gone back as well, between our look and our line. */
+		conn->since_look = 0;
+		leash_board_put(conn, 0, 0);
+	}
 	if (deadline_ns == 0 || state == LEASH_CONN_CLAIMED)
 		return;
+	if (deadline_ns == LEASH_NEVER && state == LEASH_CONN_OPEN &&
+	    atomic_load_explicit(&conn->start_ns, memory_order_relaxed) == 0)
+		date(look, conn);
 	if (state == LEASH_CONN_FREE || (LEASH_CONN_ENDED(state) && conn->cookie)) {
 		/* A thread that was on its way when the slot was given up. */
 		atomic_store(&conn->deadline_ns, 0);
@@ -350,11 +436,15 @@ static void look_at(struct look *look, struct leash_conn *conn)
 		look->next_ns = look->now_ns + AGAIN_NS;
 		return;
 	}
+	if (conn->lent && !ours(look, conn, deadline_ns))
+		return;
 	switch (leash_deadline_due(deadline_ns, look->away_ns, look->now_ns)) {
 	case LEASH_DUE_NOT:
 		look->pending = true;
 		if (deadline_ns < look->next_ns)
 			look->next_ns = deadline_ns;
+		if (atomic_load_explicit(&conn->waits, memory_order_relaxed))
+			look->rules->waits(conn);
 		break;
 	case LEASH_DUE_TIME:
 		end(look, conn, LEASH_CONN_EXPIRED);
@@ -391,7 +481,7 @@ static void look(struct look *look, const struct leash_session *page, int64_t wa
 	for (uint32_t i = 0; i < look->untold; i++) {
 		struct leash_conn *conn = leash_registry_at(untold[i]);
 
-		look->rules->ended(conn, leash_registry_state(conn), look->now_ns);
+		say(look, conn, leash_registry_state(conn));
 		leash_registry_release(conn);
 	}
 }
@@ -425,11 +515,14 @@ static bool anything(void)
 static void *watch(void *arg)
 {
 	struct leash_watcher *self = arg;
+	const bool bare = atomic_load(&self->bare);
 	struct leash_session *page = leash_background_get();
 	int64_t wake_ns = LEASH_NEVER;
 	sigset_t none;
 
 	LEASH_SYS(SYS_prctl, PR_SET_NAME, "netleash", 0, 0, 0);
+	if (bare)
+		leash_aside_leave_files();
 	atomic_store(&self->state, LEASH_WATCHER_RUNNING);
 	for (;;) {
 		struct look now = {.rules = atomic_load(&the_rules)};
@@ -441,6 +534,10 @@ static void *watch(void *arg)
 		seen = atomic_load(&page->change);
 		now.now_ns = precise_ns();
 		look(&now, page, wake_ns);
+		if (atomic_load(&self->leave)) {
+			atomic_store(&self->state, 0);
+			return NULL;	/* who asked for it starts another one */
+		}
 		if (!now.pending) {
 			uint32_t none_yet = 0;
 
@@ -454,7 +551,10 @@ static void *watch(void *arg)
 			wake_ns = LEASH_NEVER;
 			continue;
 		}
-		if (alone())
+		/* libc knows nothing of a bare one: the last of its threads ends the process. */
+		if (bare)
+			leash_aside_follow();
+		else if (alone())
 			break;
 		wake_ns = leash_deadline_wake(now.next_ns, now.now_ns);
 		atomic_store(&self->wake_ns, wake_ns);
@@ -469,6 +569,36 @@ static void *watch(void *arg)
 	sigemptyset(&none);
 	pthread_sigmask(SIG_SETMASK, &none, NULL);
 	return NULL;			/* the last one: libc runs exit(0) */
+}
+
+/* What a forked child has from its parent */
+static void inherit(struct leash_conn *conn)
+{
+	const enum leash_conn_state state = leash_registry_state(conn);
+	const int thread = atomic_load_explicit(&conn->fd, memory_order_relaxed);
+
+	if (conn->board)
+		conn->lent = conn->board;
+	conn->board = 0;
+	atomic_store(&conn->waits, 0);
+	/* A look-up of a thread that is not in this process */
+	if (state >= LEASH_CONN_LOOKUP && !conn->cookie &&
+	    LEASH_SYS(SYS_tgkill, leash_sys_getpid(), thread, 0) == -ESRCH) {
+		atomic_store(&conn->deadline_ns, 0);
+		leash_registry_give(conn);
+	}
+}
+
+/*
+ * In a forked child: one that waits by poll() for what was pending calls no hook that would start its watcher. Only
+ * a bare one can be started here: the program's malloc, which pthread_create() calls, may not be ready yet.
+ */
+static void forked(void)
+{
+	const struct leash_watcher_rules *rules = atomic_load(&the_rules);
+
+	if (rules && anything() && leash_aside_can())
+		leash_watcher_call(rules, LEASH_NEVER, 0);
 }
 
 static struct leash_watcher *here(void)
@@ -486,16 +616,37 @@ static struct leash_watcher *here(void)
 			return NULL;
 		LEASH_SYS(SYS_madvise, page, 4096, MADV_WIPEONFORK);
 		self = (struct leash_watcher *)page;
+		atomic_store(&leash_atfork_child, forked);
 		if (!atomic_compare_exchange_strong(&leash_watcher, &expected, self)) {
 			LEASH_SYS(SYS_munmap, page, 4096);
 			self = expected;
 		}
 	}
 	if (atomic_load(&self->owner) == 0 && atomic_compare_exchange_strong(&self->owner, &owner, pid))
-		/* The first time in this process. What a parent listed is the parent's. */
+		/* The first time in this process */
 		for (uint32_t i = 0; i < leash_registry_high(); i++)
-			leash_registry_at(i)->board = 0;
+			inherit(leash_registry_at(i));
 	return self;
+}
+
+/* Not of libc's threads (aside.h) */
+static int start_bare(struct leash_watcher *self)
+{
+	uint32_t none = 0;
+	uint64_t mask, all = ~UINT64_C(0);
+	int error = 0;
+
+	/* A handler that left by siglongjmp() would leave it "starting" for ever. */
+	LEASH_SYS(SYS_rt_sigprocmask, SIG_SETMASK, &all, &mask, sizeof(mask));
+	if (atomic_compare_exchange_strong(&self->state, &none, LEASH_WATCHER_STARTING)) {
+		atomic_store(&self->bare, 1);
+		atomic_store(&self->leave, 0);
+		error = leash_aside_start(&self->tid, watch, self);
+		if (error)
+			atomic_store(&self->state, 0);
+	}
+	LEASH_SYS(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, sizeof(mask));
+	return error;
 }
 
 static int start(struct leash_watcher *self)
@@ -511,6 +662,8 @@ static int start(struct leash_watcher *self)
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	/* Only here: a handler that left by siglongjmp() would leave it "starting" for ever. */
 	if (atomic_compare_exchange_strong(&self->state, &none, LEASH_WATCHER_STARTING)) {
+		atomic_store(&self->bare, 0);
+		atomic_store(&self->leave, 0);
 		pthread_attr_init(&attr);
 		pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 		error = pthread_create(&thread, &attr, watch, self);
@@ -520,6 +673,16 @@ static int start(struct leash_watcher *self)
 	}
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return -error;
+}
+
+static void dismiss(struct leash_watcher *self)
+{
+	atomic_store(&self->leave, 1);
+	leash_background_nudge(leash_background_get());
+	for (int turn = 0; atomic_load(&self->state) != 0 && turn < 10000; turn++)
+		LEASH_SYS(SYS_sched_yield);
+	if (atomic_load(&self->state) != 0)
+		atomic_store(&self->leave, 0);	/* it stays; the next one who comes by tries again */
 }
 
 int leash_watcher_call(const struct leash_watcher_rules *rules, int64_t deadline_ns, int64_t now_ns)
@@ -534,8 +697,12 @@ int leash_watcher_call(const struct leash_watcher_rules *rules, int64_t deadline
 	if (!self || !leash_background_get())
 		return -ENOMEM;
 	atomic_store(&the_rules, rules);
+	/* The program has threads now: a watcher that shares its descriptors costs it nothing more, and outlives
+	 * its first thread, which the bare one cannot do without. */
+	if (atomic_load(&self->bare) && leash_aside_threads() && atomic_load(&self->state) != 0)
+		dismiss(self);
 	if (atomic_load(&self->state) == 0)
-		return start(self);
+		return leash_aside_can() ? start_bare(self) : start(self);
 	if (deadline_ns - now_ns <= LEASH_TICK_NS && deadline_ns < atomic_load(&self->wake_ns))
 		leash_background_nudge(leash_background_get());
 	return 0;

@@ -6,7 +6,8 @@
  *
  * Started by the first thing that is pending, it looks at the table when the next of it is over, when the
  * session's state changes, and once a second; finding nothing pending it ends. It holds no lock and no
- * descriptor, and keeps every signal but glibc's own blocked.
+ * descriptor of the program's, and keeps every signal but glibc's own blocked. In a program of one thread it is a
+ * bare one (aside.h), of which libc knows nothing and which costs that thread nothing.
  */
 #ifndef LEASH_WATCHER_H
 #define LEASH_WATCHER_H
@@ -15,6 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "shim/life/aside.h"
 #include "shim/life/deadline.h"
 #include "shim/life/registry.h"
 
@@ -26,6 +28,8 @@ struct leash_watcher_rules {
 	bool (*may_end)(struct leash_conn *conn, int fd, enum leash_conn_state why);
 	/** It was: tell. The slot is held meanwhile */
 	void (*ended)(struct leash_conn *conn, enum leash_conn_state why, int64_t now_ns);
+	/** One that is pending waits for something (conn->waits): is it there? */
+	void (*waits)(struct leash_conn *conn);
 	/** The process was stopped for longer than the grace */
 	void (*stopped)(void);
 };
@@ -35,11 +39,14 @@ struct leash_watcher {
 	_Atomic uint32_t state;		/* 0: none, LEASH_WATCHER_… */
 	_Atomic int32_t owner;		/* pid */
 	_Atomic int64_t wake_ns;	/* until when it sleeps; LEASH_NEVER: it is awake */
+	_Atomic int32_t tid;		/* bare: until it has ended altogether */
+	_Atomic uint32_t bare;		/* not a thread of libc's (aside.h) */
+	_Atomic uint32_t leave;		/* bare: it shall end, and another one takes over */
 };
 #define LEASH_WATCHER_STARTING 1u
 #define LEASH_WATCHER_RUNNING 2u
 
-extern _Atomic(struct leash_watcher *) leash_watcher;
+LEASH_OURS extern _Atomic(struct leash_watcher *) leash_watcher;
 
 /** leash_watcher_at_home() - Did this process, not its parent, write what is in its tables for itself? */
 static inline bool leash_watcher_at_home(void)
@@ -55,8 +62,19 @@ static inline bool leash_watcher_at_home(void)
 void leash_watcher_end(const struct leash_watcher_rules *rules, struct leash_conn *conn, int fd,
 		       enum leash_conn_state why, int64_t now_ns);
 
+/** leash_watcher_use() - Do something with the socket of a connection, wherever its numbers are now. Nothing
+ *  happens if it is being closed. For the watcher's thread */
+void leash_watcher_use(struct leash_conn *conn, void (*use)(int fd));
+
 /* Start it, or have it look sooner */
 int leash_watcher_call(const struct leash_watcher_rules *rules, int64_t deadline_ns, int64_t now_ns);
+
+/** leash_watcher_there() - Does it run, as the one that is wanted? */
+static inline bool leash_watcher_there(const struct leash_watcher *watcher)
+{
+	return atomic_load_explicit(&watcher->state, memory_order_relaxed) == LEASH_WATCHER_RUNNING &&
+	       !(atomic_load_explicit(&watcher->bare, memory_order_relaxed) && leash_aside_threads());
+}
 
 /**
  * leash_watcher_see() - Something is pending from now on: behind the store of conn->deadline_ns
@@ -71,9 +89,8 @@ static inline int leash_watcher_see(const struct leash_watcher_rules *rules, int
 	/* Either we see that it is gone, or it sees the deadline before it goes. */
 	atomic_thread_fence(memory_order_seq_cst);
 	watcher = atomic_load_explicit(&leash_watcher, memory_order_relaxed);
-	if (__builtin_expect(watcher && atomic_load_explicit(&watcher->state, memory_order_relaxed) ==
-						LEASH_WATCHER_RUNNING &&
-				     deadline_ns - now_ns > LEASH_TICK_NS,
+	if (__builtin_expect(watcher && deadline_ns - now_ns > LEASH_TICK_NS &&
+				     leash_watcher_there(watcher),
 			     1))
 		return 0;		/* it looks once a second anyway */
 	return leash_watcher_call(rules, deadline_ns, now_ns);

@@ -121,6 +121,30 @@ static uint16_t version_of(int version)
 	return version >= 1 && version <= 5 ? (uint16_t)(0x02ff + version) : 0x0300;
 }
 
+/*
+ * The suite's number, which strict's rule about forward secrecy needs: no call tells it of a session, so it
+ * is the one of the library's list that is made of the session's parts. Below TLS 1.3 the key exchange
+ * is one of them; above, suites do not name it.
+ */
+static uint16_t suite_of(const struct leash_gnutls *lib, struct gnutls_session_int *session,
+			 uint16_t version)
+{
+	const int kx = lib->gnutls_kx_get(session), cipher = lib->gnutls_cipher_get(session);
+	const int mac = lib->gnutls_mac_get(session);
+	int its_kx, its_cipher, its_mac, its_version;
+	unsigned char id[2];
+
+	for (size_t i = 0; lib->gnutls_cipher_suite_info(i, id, &its_kx, &its_cipher, &its_mac, &its_version);
+	     i++) {
+		const bool new = its_version == GNUTLS_TLS1_3;
+
+		if (its_cipher == cipher && its_mac == mac && new == (version >= 0x0304) &&
+		    (new || its_kx == kx))
+			return (uint16_t)(id[0] << 8 | id[1]);
+	}
+	return 0;
+}
+
 static int judge(const struct leash_gnutls *lib, struct gnutls_session_int *session,
 		 const struct leash_tie *tie)
 {
@@ -140,6 +164,7 @@ static int judge(const struct leash_gnutls *lib, struct gnutls_session_int *sess
 		certs[i] = (struct leash_cert){.bytes = peers[i].data, .len = peers[i].size};
 	chain.count = count;
 	chain.version = version_of(lib->gnutls_protocol_get_version(session));
+	chain.cipher = suite_of(lib, session, chain.version);
 	return leash_verify_chain(tie, "gnutls_handshake", &chain);
 }
 
@@ -178,6 +203,7 @@ LEASH_EXPORT int gnutls_handshake(struct gnutls_session_int *session)
 	}
 	tie = tie_of(lib, session);
 	if (judge(lib, session, &tie) == 0) {
+		leash_verify_done(&tie, "gnutls_handshake");
 		errno = error;
 		return 0;
 	}

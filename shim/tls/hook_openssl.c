@@ -17,27 +17,8 @@
 #include "shim/conn/verify.h"
 #include "shim/core/sys.h"
 #include "shim/tls/instance.h"
-
-#define CALLER() __builtin_return_address(0)
-
-/* What is known of an SSL. Memory of its library, freed with it. */
-struct record {
-	struct leash_tie tie;
-	bool tied;		/* .tie is of this handshake */
-	bool accepted;		/* A has accepted a chain in this handshake */
-	bool good;		/* B has, or it is none of our business: data may flow */
-	int killed;		/* B has refused: X509_V_ERR code */
-	unsigned char *leaf;	/* DER that A accepted; NULL: whatever it was, it may be */
-	size_t leaf_len;
-	leash_info_fn *theirs;	/* the program's callback on this SSL; NULL: that of its context */
-};
-
-struct ctx_record {
-	const struct leash_openssl *lib;
-	leash_info_fn *theirs;
-	leash_verify_fn *verify;	/* the program's, which stands in place of X509_verify_cert() */
-	void *arg;
-};
+#include "shim/tls/openssl_inner.h"
+#include "shim/tls/ticket.h"
 
 static void info(const struct ssl_st *ssl, int where, int ret);
 
@@ -54,7 +35,7 @@ static void give(const struct leash_openssl *lib, void *at)
 		lib->CRYPTO_free(at, "netleash", 0);
 }
 
-static void clear_mark(const struct leash_openssl *lib, struct record *record)
+static void clear_mark(const struct leash_openssl *lib, struct leash_ssl *record)
 {
 	give(lib, record->leaf);
 	record->leaf = NULL;
@@ -66,11 +47,13 @@ static void clear_mark(const struct leash_openssl *lib, struct record *record)
 void leash_openssl_free_ssl(void *parent, void *ptr, struct crypto_ex_data_st *ad, int idx, long argl,
 			    void *argp)
 {
-	struct record *record = ptr;
+	struct leash_ssl *record = ptr;
 
 	(void)parent, (void)ad, (void)idx, (void)argl;
 	if (!record)
 		return;
+	leash_openssl_pump_close(record);
+	leash_openssl_alpn_free(argp, &record->alpn);
 	clear_mark(argp, record);
 	give(argp, record);
 }
@@ -78,8 +61,12 @@ void leash_openssl_free_ssl(void *parent, void *ptr, struct crypto_ex_data_st *a
 void leash_openssl_free_ctx(void *parent, void *ptr, struct crypto_ex_data_st *ad, int idx, long argl,
 			    void *argp)
 {
+	struct leash_ssl_ctx *record = ptr;
+
 	(void)parent, (void)ad, (void)idx, (void)argl;
-	give(argp, ptr);
+	if (record)
+		leash_openssl_alpn_free(argp, &record->alpn);
+	give(argp, record);
 }
 
 /* SSL_dup(): the copy has made no handshake, and a record belongs to one SSL. */
@@ -91,15 +78,10 @@ int leash_openssl_dup_ssl(struct crypto_ex_data_st *to, const struct crypto_ex_d
 	return 1;
 }
 
-static struct record *find_record(const struct leash_openssl *lib, const struct ssl_st *ssl)
-{
-	return lib->SSL_get_ex_data(ssl, lib->ssl_index);
-}
-
 /* Also puts our callback on it. Return: NULL without memory */
-static struct record *record_of(const struct leash_openssl *lib, struct ssl_st *ssl)
+struct leash_ssl *leash_openssl_record(const struct leash_openssl *lib, struct ssl_st *ssl)
 {
-	struct record *record = find_record(lib, ssl);
+	struct leash_ssl *record = leash_openssl_find(lib, ssl);
 	leash_info_fn *now;
 
 	if (record)
@@ -119,9 +101,9 @@ static struct record *record_of(const struct leash_openssl *lib, struct ssl_st *
 	return record;
 }
 
-static struct ctx_record *ctx_record_of(const struct leash_openssl *lib, struct ssl_ctx_st *ctx)
+struct leash_ssl_ctx *leash_openssl_ctx(const struct leash_openssl *lib, struct ssl_ctx_st *ctx)
 {
-	struct ctx_record *record = lib->SSL_CTX_get_ex_data(ctx, lib->ctx_index);
+	struct leash_ssl_ctx *record = lib->SSL_CTX_get_ex_data(ctx, lib->ctx_index);
 	leash_info_fn *now;
 
 	if (record)
@@ -142,15 +124,9 @@ static struct ctx_record *ctx_record_of(const struct leash_openssl *lib, struct 
 	return record;
 }
 
-/* A client of TLS is what the rules are for; servers and DTLS go their own way. */
-static bool is_ours(const struct leash_openssl *lib, const struct ssl_st *ssl)
-{
-	return !lib->SSL_is_server(ssl) && !lib->SSL_is_dtls(ssl);
-}
-
 /* --------------------------------------------------------------------------- errors */
 
-static void put_error(const struct leash_openssl *lib, int in, int reason, const char *text)
+void leash_openssl_put_error(const struct leash_openssl *lib, int in, int reason, const char *text)
 {
 	if (lib->ERR_set_error && lib->ERR_new && lib->ERR_set_debug) {
 		lib->ERR_new();
@@ -163,16 +139,16 @@ static void put_error(const struct leash_openssl *lib, int in, int reason, const
 	}
 }
 
-static void put_killed(const struct leash_openssl *lib)
+void leash_openssl_put_killed(const struct leash_openssl *lib)
 {
 	lib->ERR_clear_error();
-	put_error(lib, OSSL_LIB_SSL, OSSL_R_CERTIFICATE_VERIFY_FAILED, "netleash: see its line");
+	leash_openssl_put_error(lib, OSSL_LIB_SSL, OSSL_R_CERTIFICATE_VERIFY_FAILED, "netleash: see its line");
 }
 
-static void put_refused(const struct leash_openssl *lib, const char *text)
+void leash_openssl_put_refused(const struct leash_openssl *lib, const char *text)
 {
 	lib->ERR_clear_error();
-	put_error(lib, OSSL_LIB_SYS, EACCES, text);
+	leash_openssl_put_error(lib, OSSL_LIB_SYS, EACCES, text);
 }
 
 /* ---------------------------------------------------------------------------- chains */
@@ -242,7 +218,7 @@ static bool make_ders(const struct leash_openssl *lib, const struct x509_st *lea
 
 /* ---------------------------------------------------------------------------- A and B */
 
-static void tie(const struct leash_openssl *lib, const struct ssl_st *ssl, struct record *record)
+static void tie(const struct leash_openssl *lib, const struct ssl_st *ssl, struct leash_ssl *record)
 {
 	unsigned char random[32];
 	struct leash_tie found;
@@ -256,17 +232,49 @@ static void tie(const struct leash_openssl *lib, const struct ssl_st *ssl, struc
 	}
 }
 
-/* Return: 0, or an X509_V_ERR code; said */
-static int judge(const struct leash_openssl *lib, const struct ssl_st *ssl, struct record *record,
-		 const struct x509_st *leaf, const struct stack_st *others, const char *call)
+/*
+ * A session that was copied through its serialised form has the leaf and no chain (@others is NULL). Is it
+ * one of ours, then the chain is the one that was judged when it was made.
+ */
+static bool add_kept(const struct leash_openssl *lib, const struct ssl_st *ssl, struct ders *ders)
 {
-	const struct ssl_cipher_st *cipher = lib->SSL_get_current_cipher(ssl);
+	const struct ssl_session_st *session = lib->SSL_get_session(ssl);
+	const struct leash_mark *mark = session ? leash_ticket_find(lib, session) : NULL;
+
+	if (!mark || mark->count == 0 || mark->certs[0].len != ders->certs[0].len ||
+	    memcmp(mark->certs[0].bytes, ders->certs[0].bytes, mark->certs[0].len) != 0)
+		return false;
+	memcpy(ders->certs, mark->certs, mark->count * sizeof(mark->certs[0]));
+	ders->count = mark->count;
+	return true;
+}
+
+/* The session is what this server may be met with again. */
+static void mark_session(const struct leash_openssl *lib, const struct ssl_st *ssl,
+			 const struct leash_ssl *record, const struct ders *ders)
+{
+	struct ssl_session_st *session = lib->SSL_get_session(ssl);
+
+	if (session)
+		leash_ticket_mark(lib, session, leash_verify_name(&record->tie), ders->certs, ders->count);
+}
+
+/* @ended: at B, where the session is complete. Return: 0, or an X509_V_ERR code; said */
+static int judge(const struct leash_openssl *lib, const struct ssl_st *ssl, struct leash_ssl *record,
+		 const struct x509_st *leaf, const struct stack_st *others, bool ended, const char *call)
+{
+	/* Below TLS 1.3 the one that was chosen becomes the current one only behind A. */
+	const struct ssl_cipher_st *pending = lib->SSL_get_pending_cipher(ssl);
+	const struct ssl_cipher_st *cipher = pending ? pending : lib->SSL_get_current_cipher(ssl);
 	struct ders ders;
 	struct leash_chain chain;
 	int ret;
 
+	ders.count = 0;
 	if (record->tie.free) {
 		record->accepted = true;
+		if (ended)
+			mark_session(lib, ssl, record, &ders);
 		return 0;
 	}
 	if (!make_ders(lib, leaf, others, &ders)) {
@@ -275,6 +283,8 @@ static int judge(const struct leash_openssl *lib, const struct ssl_st *ssl, stru
 		   memcmp(record->leaf, ders.certs[0].bytes, record->leaf_len) == 0) {
 		ret = 0;			/* seen and judged in this handshake */
 	} else {
+		if (ended && !others)
+			add_kept(lib, ssl, &ders);
 		chain = (struct leash_chain){
 			.version = (uint16_t)lib->SSL_version(ssl),
 			.cipher = cipher ? lib->SSL_CIPHER_get_protocol_id(cipher) : 0,
@@ -291,6 +301,8 @@ static int judge(const struct leash_openssl *lib, const struct ssl_st *ssl, stru
 			record->accepted = record->leaf != NULL;
 		}
 	}
+	if (ret == 0 && ended)
+		mark_session(lib, ssl, record, &ders);
 	free_ders(&ders);
 	return ret;
 }
@@ -301,18 +313,19 @@ static int point_a(const struct leash_openssl *lib, struct x509_store_ctx_st *st
 	struct ssl_st *ssl = lib->X509_STORE_CTX_get_ex_data(
 		store, lib->SSL_get_ex_data_X509_STORE_CTX_idx());
 	const struct x509_st *leaf;
-	struct record *record;
+	struct leash_ssl *record;
 	int code;
 
-	if (!ssl || !is_ours(lib, ssl))
+	if (!ssl || !leash_openssl_client(lib, ssl))
 		return 0;
 	leaf = lib->X509_STORE_CTX_get0_cert(store);
-	record = record_of(lib, ssl);
+	record = leash_openssl_record(lib, ssl);
 	if (!record) {
 		code = LEASH_CODE_OTHER;
 	} else {
 		tie(lib, ssl, record);
-		code = leaf ? judge(lib, ssl, record, leaf, lib->X509_STORE_CTX_get0_untrusted(store), call) :
+		code = leaf ? judge(lib, ssl, record, leaf, lib->X509_STORE_CTX_get0_untrusted(store), false,
+			     call) :
 			      leash_verify_reject(&record->tie, call, LEASH_REJECT_NOT_X509);
 	}
 	if (code == 0)
@@ -323,20 +336,19 @@ static int point_a(const struct leash_openssl *lib, struct x509_store_ctx_st *st
 	return code;
 }
 
-static void kill_ssl(const struct leash_openssl *lib, struct ssl_st *ssl, struct record *record, int code)
+static void kill_ssl(const struct leash_openssl *lib, struct ssl_st *ssl, struct leash_ssl *record, int code)
 {
 	record->killed = code;
 	lib->SSL_set_verify_result(ssl, code);
 	lib->SSL_set_shutdown(ssl, OSSL_SHUTDOWN_BOTH);
-	put_killed(lib);
+	leash_openssl_put_killed(lib);
 	leash_verify_end(&record->tie);
 }
 
 /* Point B */
-static void point_b(const struct leash_openssl *lib, struct ssl_st *ssl, struct record *record,
+void leash_openssl_point_b(const struct leash_openssl *lib, struct ssl_st *ssl, struct leash_ssl *record,
 		    const char *call)
 {
-	struct ssl_session_st *session;
 	struct x509_st *leaf;
 	int code;
 
@@ -346,7 +358,7 @@ static void point_b(const struct leash_openssl *lib, struct ssl_st *ssl, struct 
 	leaf = lib->SSL_get1_peer_certificate ? lib->SSL_get1_peer_certificate(ssl) :
 						lib->SSL_get_peer_certificate(ssl);
 	if (leaf) {
-		code = judge(lib, ssl, record, leaf, lib->SSL_get_peer_cert_chain(ssl), call);
+		code = judge(lib, ssl, record, leaf, lib->SSL_get_peer_cert_chain(ssl), true, call);
 		lib->X509_free(leaf);
 	} else {
 		code = leash_verify_reject(&record->tie, call, LEASH_REJECT_NO_CERTIFICATE);
@@ -355,42 +367,40 @@ static void point_b(const struct leash_openssl *lib, struct ssl_st *ssl, struct 
 		kill_ssl(lib, ssl, record, code);
 		return;
 	}
+	leash_openssl_pump_open(lib, ssl, record);
 	record->good = true;
+	leash_verify_done(&record->tie, call);
 	give(lib, record->leaf);
 	record->leaf = NULL;
-	session = lib->SSL_get_session(ssl);
-	if (session)
-		lib->SSL_SESSION_set_ex_data(session, lib->session_index,
-					     (void *)leash_verify_name(&record->tie));
 }
 
 /*
  * A session that no judged handshake of this process has made is not resumed: nothing of it says whom
- * it is from, and no chain survives its serialisation. The program sees a full handshake, which is
- * right; killing the connection would not be.
+ * it is from. The program sees a full handshake, which is right; killing the connection would not be.
  */
 static bool may_resume(const struct leash_openssl *lib, const struct ssl_st *ssl,
 		       const struct ssl_session_st *session)
 {
-	const char *name = lib->SSL_SESSION_get_ex_data(session, lib->session_index);
+	const struct leash_mark *mark = leash_ticket_find(lib, session);
 	const char *sni = lib->SSL_get_servername(ssl, OSSL_SNI_HOST_NAME);
 	struct leash_tie tie;
 
 	if (leash_verify_tie_fd(lib->SSL_get_fd(ssl), &tie))
 		return true;
-	if (!name)
+	if (!mark)
 		return false;
-	return !sni || !name[0] || strcasecmp(name, sni) == 0;
+	return !sni || !mark->name[0] || strcasecmp(mark->name, sni) == 0;
 }
 
 /* A handshake begins. SSL_CONF_cmd() and openssl.cnf reach these settings without a call that we
  * would see, so they are made here, for clients alone. */
-static void begin(const struct leash_openssl *lib, struct ssl_st *ssl, struct record *record)
+static void begin(const struct leash_openssl *lib, struct ssl_st *ssl, struct leash_ssl *record)
 {
 	struct ssl_session_st *session;
 	long max;
 
 	clear_mark(lib, record);
+	leash_openssl_alpn_begin(lib, ssl, record);
 	if (record->tie.free)
 		record->tie = (struct leash_tie){0};
 	if (leash_verify_skipped())
@@ -410,7 +420,7 @@ static void begin(const struct leash_openssl *lib, struct ssl_st *ssl, struct re
  * The two ends found no version. Where we say so, the server chose one that is too old; where the
  * server says so, it may also be that the program wants none of its new ones.
  */
-static void alert(const struct leash_openssl *lib, struct ssl_st *ssl, struct record *record, int where,
+static void alert(const struct leash_openssl *lib, struct ssl_st *ssl, struct leash_ssl *record, int where,
 		  int what)
 {
 	const long max = lib->SSL_ctrl(ssl, OSSL_CTRL_GET_MAX_VERSION, 0, NULL);
@@ -423,7 +433,7 @@ static void alert(const struct leash_openssl *lib, struct ssl_st *ssl, struct re
 		leash_verify_reject(&record->tie, "SSL_connect", LEASH_REJECT_VERSION);
 }
 
-static void watch(const struct leash_openssl *lib, struct ssl_st *ssl, struct record *record, int where,
+static void watch(const struct leash_openssl *lib, struct ssl_st *ssl, struct leash_ssl *record, int where,
 		  int ret)
 {
 	const int error = errno;
@@ -431,7 +441,7 @@ static void watch(const struct leash_openssl *lib, struct ssl_st *ssl, struct re
 	if (where & OSSL_CB_HANDSHAKE_START)
 		begin(lib, ssl, record);
 	else if (where & OSSL_CB_HANDSHAKE_DONE)
-		point_b(lib, ssl, record, "SSL_connect");
+		leash_openssl_point_b(lib, ssl, record, "SSL_connect");
 	else if (where == OSSL_CB_CONNECT_LOOP)
 		tie(lib, ssl, record);
 	else if (where == OSSL_CB_READ_ALERT || where == OSSL_CB_WRITE_ALERT)
@@ -443,14 +453,14 @@ static void info(const struct ssl_st *ssl_, int where, int ret)
 {
 	struct ssl_st *ssl = (struct ssl_st *)ssl_;
 	const struct leash_openssl *lib = leash_openssl_of(ssl, CALLER(), "SSL_connect");
-	struct ctx_record *ctx;
-	struct record *record;
+	struct leash_ssl_ctx *ctx;
+	struct leash_ssl *record;
 	leash_info_fn *theirs;
 
 	if (!lib || !lib->bound)
 		return;
-	record = record_of(lib, ssl);
-	if (record && is_ours(lib, ssl))
+	record = leash_openssl_record(lib, ssl);
+	if (record && leash_openssl_client(lib, ssl))
 		watch(lib, ssl, record, where, ret);
 	theirs = record ? record->theirs : NULL;
 	if (!theirs) {
@@ -477,7 +487,7 @@ LEASH_EXPORT int X509_verify_cert(struct x509_store_ctx_st *store)
 /* Stands in the library for the program's own callback; ours first, then theirs. */
 static int verify_wrapped(struct x509_store_ctx_st *store, void *arg)
 {
-	const struct ctx_record *ctx = arg;
+	const struct leash_ssl_ctx *ctx = arg;
 
 	if (point_a(ctx->lib, store, "SSL_connect"))
 		return 0;
@@ -488,7 +498,7 @@ LEASH_EXPORT void SSL_CTX_set_cert_verify_callback(struct ssl_ctx_st *ctx, leash
 						   void *arg)
 {
 	const struct leash_openssl *lib = leash_openssl_of(ctx, CALLER(), __func__);
-	struct ctx_record *record = lib && lib->bound && ctx ? ctx_record_of(lib, ctx) : NULL;
+	struct leash_ssl_ctx *record = lib && lib->bound && ctx ? leash_openssl_ctx(lib, ctx) : NULL;
 
 	if (!lib || !lib->SSL_CTX_set_cert_verify_callback)
 		return;
@@ -507,7 +517,7 @@ LEASH_EXPORT void SSL_CTX_set_cert_verify_callback(struct ssl_ctx_st *ctx, leash
 static struct ssl_ctx_st *made_ctx(const struct leash_openssl *lib, struct ssl_ctx_st *ctx)
 {
 	if (ctx && lib->bound)
-		ctx_record_of(lib, ctx);
+		leash_openssl_ctx(lib, ctx);
 	return ctx;
 }
 
@@ -547,15 +557,15 @@ LEASH_EXPORT struct ssl_st *SSL_new(struct ssl_ctx_st *ctx)
 	ssl = lib->SSL_new(ctx);
 	if (!ssl || !lib->bound)
 		return ssl;
-	ctx_record_of(lib, ctx);
-	record_of(lib, ssl);
+	leash_openssl_ctx(lib, ctx);
+	leash_openssl_record(lib, ssl);
 	return ssl;
 }
 
 LEASH_EXPORT void SSL_CTX_set_info_callback(struct ssl_ctx_st *ctx, leash_info_fn *theirs)
 {
 	const struct leash_openssl *lib = leash_openssl_of(ctx, CALLER(), __func__);
-	struct ctx_record *record = lib && lib->bound && ctx ? ctx_record_of(lib, ctx) : NULL;
+	struct leash_ssl_ctx *record = lib && lib->bound && ctx ? leash_openssl_ctx(lib, ctx) : NULL;
 
 	if (record)
 		record->theirs = theirs;
@@ -566,7 +576,7 @@ LEASH_EXPORT void SSL_CTX_set_info_callback(struct ssl_ctx_st *ctx, leash_info_f
 LEASH_EXPORT leash_info_fn *SSL_CTX_get_info_callback(struct ssl_ctx_st *ctx)
 {
 	const struct leash_openssl *lib = leash_openssl_of(ctx, CALLER(), __func__);
-	struct ctx_record *record = lib && lib->bound && ctx ? ctx_record_of(lib, ctx) : NULL;
+	struct leash_ssl_ctx *record = lib && lib->bound && ctx ? leash_openssl_ctx(lib, ctx) : NULL;
 
 	if (record)
 		return record->theirs;
@@ -576,7 +586,7 @@ LEASH_EXPORT leash_info_fn *SSL_CTX_get_info_callback(struct ssl_ctx_st *ctx)
 LEASH_EXPORT void SSL_set_info_callback(struct ssl_st *ssl, leash_info_fn *theirs)
 {
 	const struct leash_openssl *lib = leash_openssl_of(ssl, CALLER(), __func__);
-	struct record *record = lib && lib->bound && ssl ? record_of(lib, ssl) : NULL;
+	struct leash_ssl *record = lib && lib->bound && ssl ? leash_openssl_record(lib, ssl) : NULL;
 
 	if (record)
 		record->theirs = theirs;
@@ -587,19 +597,41 @@ LEASH_EXPORT void SSL_set_info_callback(struct ssl_st *ssl, leash_info_fn *their
 LEASH_EXPORT leash_info_fn *SSL_get_info_callback(const struct ssl_st *ssl)
 {
 	const struct leash_openssl *lib = leash_openssl_of(ssl, CALLER(), __func__);
-	struct record *record = lib && lib->bound && ssl ? find_record(lib, ssl) : NULL;
+	struct leash_ssl *record = lib && lib->bound && ssl ? leash_openssl_find(lib, ssl) : NULL;
 
 	if (record)
 		return record->theirs;
 	return lib && lib->SSL_get_info_callback ? lib->SSL_get_info_callback(ssl) : NULL;
 }
 
+static struct ssl_session_st *given(const struct leash_openssl *lib, struct ssl_session_st *session)
+{
+	if (session && lib->bound)
+		leash_ticket_give(lib, session);
+	return session;
+}
+
+LEASH_EXPORT struct ssl_session_st *SSL_get_session(const struct ssl_st *ssl)
+{
+	const struct leash_openssl *lib = leash_openssl_of(ssl, CALLER(), __func__);
+
+	return lib && lib->SSL_get_session ? given(lib, lib->SSL_get_session(ssl)) : NULL;
+}
+
+LEASH_EXPORT struct ssl_session_st *SSL_get1_session(struct ssl_st *ssl)
+{
+	const struct leash_openssl *lib = leash_openssl_of(ssl, CALLER(), __func__);
+
+	return lib && lib->SSL_get1_session ? given(lib, lib->SSL_get1_session(ssl)) : NULL;
+}
+
 LEASH_EXPORT int SSL_clear(struct ssl_st *ssl)
 {
 	const struct leash_openssl *lib = leash_openssl_of(ssl, CALLER(), __func__);
-	struct record *record = lib && lib->bound && ssl ? find_record(lib, ssl) : NULL;
+	struct leash_ssl *record = lib && lib->bound && ssl ? leash_openssl_find(lib, ssl) : NULL;
 
 	if (record) {
+		leash_openssl_pump_close(record);
 		clear_mark(lib, record);
 		record->tie = (struct leash_tie){0};
 	}
@@ -609,133 +641,11 @@ LEASH_EXPORT int SSL_clear(struct ssl_st *ssl)
 LEASH_EXPORT struct ssl_ctx_st *SSL_set_SSL_CTX(struct ssl_st *ssl, struct ssl_ctx_st *ctx)
 {
 	const struct leash_openssl *lib = leash_openssl_of(ssl, CALLER(), __func__);
-	struct record *record = lib && lib->bound && ssl ? find_record(lib, ssl) : NULL;
+	struct leash_ssl *record = lib && lib->bound && ssl ? leash_openssl_find(lib, ssl) : NULL;
 
 	if (record && record->good)
 		record->good = record->accepted = false;	/* looked at again before the next data */
 	return lib && lib->SSL_set_SSL_CTX ? lib->SSL_set_SSL_CTX(ssl, ctx) : NULL;
-}
-
-/* ------------------------------------------------------- hooks: end of handshake, data */
-
-enum way { GO, STOP };
-
-/* Before anything moves on this SSL. STOP: an error stands in the library's queue */
-static enum way before(const struct leash_openssl *lib, struct ssl_st *ssl, const char *call)
-{
-	const int error = errno;
-	struct record *record;
-
-	if (!lib->bound)
-		return GO;
-	record = find_record(lib, ssl);
-	if (leash_likely(record && record->good))
-		return GO;
-	if (!record)
-		record = record_of(lib, ssl);
-	if (!record) {
-		put_refused(lib, "netleash: no memory");
-		errno = EACCES;
-		return STOP;
-	}
-	if (record->killed) {
-		put_killed(lib);
-		errno = EACCES;
-		return STOP;
-	}
-	if (!lib->SSL_is_init_finished(ssl))
-		return GO;
-	if (!is_ours(lib, ssl)) {
-		record->good = true;
-		return GO;
-	}
-	point_b(lib, ssl, record, call);	/* nobody saw the end of the handshake */
-	errno = record->killed ? EACCES : error;
-	return record->killed ? STOP : GO;
-}
-
-/* The end of the handshake was inside this very call. */
-static bool was_killed(const struct leash_openssl *lib, struct ssl_st *ssl)
-{
-	struct record *record = lib->bound ? find_record(lib, ssl) : NULL;
-
-	if (!record || !record->killed)
-		return false;
-	put_killed(lib);
-	errno = EACCES;
-	return true;
-}
-
-#define GATED(ret, failed, params, args, call)                                                     \
-	LEASH_EXPORT ret call params                                                               \
-	{                                                                                          \
-		const struct leash_openssl *lib = leash_openssl_of(ssl, CALLER(), #call);          \
-		ret result;                                                                        \
-                                                                                                   \
-		if (!lib || !lib->call)                                                            \
-			return failed;                                                             \
-		if (!ssl)                                                                          \
-			return lib->call args;                                                     \
-		if (before(lib, ssl, #call) == STOP)                                               \
-			return failed;                                                             \
-		result = lib->call args;                                                           \
-		if (leash_unlikely(result <= 0 || !is_data(#call)) && was_killed(lib, ssl))        \
-			return failed;                                                             \
-		return result;                                                                     \
-	}
-
-/* A handshake call may have succeeded by then; a data call that has cannot have been killed. */
-static inline bool is_data(const char *call)
-{
-	return call[4] != 'c' && call[4] != 'd';
-}
-
-GATED(int, -1, (struct ssl_st *ssl), (ssl), SSL_connect)
-GATED(int, -1, (struct ssl_st *ssl), (ssl), SSL_do_handshake)
-GATED(int, -1, (struct ssl_st *ssl, void *buf, int len), (ssl, buf, len), SSL_read)
-GATED(int, 0, (struct ssl_st *ssl, void *buf, size_t len, size_t *got), (ssl, buf, len, got), SSL_read_ex)
-GATED(int, -1, (struct ssl_st *ssl, void *buf, int len), (ssl, buf, len), SSL_peek)
-GATED(int, 0, (struct ssl_st *ssl, void *buf, size_t len, size_t *got), (ssl, buf, len, got), SSL_peek_ex)
-GATED(int, -1, (struct ssl_st *ssl, const void *buf, int len), (ssl, buf, len), SSL_write)
-GATED(int, 0, (struct ssl_st *ssl, const void *buf, size_t len, size_t *sent), (ssl, buf, len, sent), SSL_write_ex)
-GATED(int, 0, (struct ssl_st *ssl, const void *buf, size_t len, uint64_t flags, size_t *sent),
-      (ssl, buf, len, flags, sent), SSL_write_ex2)
-
-/* It needs kernel TLS, which would carry the program's text past everybody who reads it. */
-LEASH_EXPORT ssize_t SSL_sendfile(struct ssl_st *ssl, int fd, off_t offset, size_t size, int flags)
-{
-	const struct leash_openssl *lib = leash_openssl_of(ssl, CALLER(), __func__);
-
-	if (!lib || !lib->SSL_sendfile)
-		return -1;
-	if (!ssl || !lib->bound || !is_ours(lib, ssl) || leash_verify_skipped())
-		return lib->SSL_sendfile(ssl, fd, offset, size, flags);
-	put_refused(lib, "netleash: SSL_sendfile() is not available");
-	errno = EACCES;
-	return -1;
-}
-
-/* Early data leaves before the server has shown anything. */
-LEASH_EXPORT int SSL_write_early_data(struct ssl_st *ssl, const void *buf, size_t len, size_t *sent)
-{
-	const struct leash_openssl *lib = leash_openssl_of(ssl, CALLER(), __func__);
-
-	if (!lib || !lib->SSL_write_early_data)
-		return 0;
-	if (!ssl || !lib->bound || !is_ours(lib, ssl) || leash_verify_skipped())
-		return lib->SSL_write_early_data(ssl, buf, len, sent);
-	put_refused(lib, "netleash: early data is refused");
-	errno = EACCES;
-	return 0;
-}
-
-LEASH_EXPORT uint32_t SSL_SESSION_get_max_early_data(const struct ssl_session_st *session)
-{
-	const struct leash_openssl *lib = leash_openssl_of(NULL, CALLER(), __func__);
-
-	if (!lib || !lib->SSL_SESSION_get_max_early_data || !leash_verify_skipped())
-		return 0;
-	return lib->SSL_SESSION_get_max_early_data(session);
 }
 
 /* -------------------------------------------------------------------- hooks: methods */
@@ -768,7 +678,7 @@ OLD_METHOD(TLSv1_1_client_method, TLS_client_method)
 			return NULL;                                                               \
 		if (!lib->bound || leash_verify_skipped())                                         \
 			return lib->call();                                                        \
-		put_refused(lib, "netleash: QUIC is refused");                                     \
+		leash_openssl_put_refused(lib, "netleash: QUIC is refused");                                     \
 		return NULL;                                                                       \
 	}
 

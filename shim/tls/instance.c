@@ -194,6 +194,8 @@ static void set_flavour(struct leash_openssl *lib, const char *missing)
 		return;
 	if (!missing && !lib->SSL_get1_peer_certificate && !lib->SSL_get_peer_certificate)
 		missing = "SSL_get_peer_certificate";
+	if (!missing && !lib->SSL_get_session)
+		missing = "SSL_get_session";
 	if (!missing && !lib->X509_verify_cert)
 		missing = "X509_verify_cert";
 	if (!missing && !lib->ERR_set_error && !lib->ERR_put_error)
@@ -214,7 +216,9 @@ static void add_indices(struct leash_openssl *lib)
 	if (lib->ssl_index < 0 || lib->ctx_index < 0 || lib->session_index < 0) {
 		lib->missing = "CRYPTO_get_ex_new_index";
 		lib->bound = false;
+		return;
 	}
+	lib->bio_ssl = leash_openssl_bio_make(lib);
 }
 
 static const struct leash_openssl *openssl_in(const struct dso *dso)

@@ -41,6 +41,7 @@ struct leash_openssl {
 	const char *missing;	/* 1.1 or 3, but this is not there: it must not be used */
 	bool bound;		/* verified: flavour known, nothing missing */
 	int ssl_index, ctx_index, session_index;	/* of our ex_data */
+	const struct bio_method_st *bio_ssl;	/* ours in place of BIO_f_ssl(); NULL: it cannot be made */
 #define OPENSSL_HOOK(ret, name, params, args) ret(*name) params;
 #define OPENSSL_CALL(ret, name, params) ret(*name) params;
 #define OPENSSL_MAY(ret, name, params) ret(*name) params;
@@ -86,5 +87,8 @@ const struct leash_gnutls *leash_gnutls_of(const void *caller, const char *name)
 /* The functions that hook_openssl.c registers with each library (ex_data) */
 extern leash_ex_free_fn leash_openssl_free_ssl, leash_openssl_free_ctx;
 extern leash_ex_dup_fn leash_openssl_dup_ssl;
+
+/** leash_openssl_bio_make() - Once for each library, when it is bound (hook_openssl_bio.c) */
+const struct bio_method_st *leash_openssl_bio_make(const struct leash_openssl *lib);
 
 #endif

@@ -10,6 +10,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct bio_st;
+struct bio_method_st;
 struct ssl_st;
 struct ssl_ctx_st;
 struct ssl_method_st;
@@ -32,6 +34,14 @@ typedef void leash_ex_free_fn(void *parent, void *ptr, struct crypto_ex_data_st 
 typedef int leash_ex_dup_fn(struct crypto_ex_data_st *to, const struct crypto_ex_data_st *from,
 			    void **data, int idx, long argl, void *argp);
 
+typedef int leash_bio_write_fn(struct bio_st *bio, const char *buf, int len);
+typedef int leash_bio_read_fn(struct bio_st *bio, char *buf, int len);
+typedef int leash_bio_puts_fn(struct bio_st *bio, const char *text);
+typedef long leash_bio_ctrl_fn(struct bio_st *bio, int cmd, long value, void *more);
+typedef int leash_bio_life_fn(struct bio_st *bio);
+typedef int leash_bio_info_fn(struct bio_st *bio, int state, int result);
+typedef long leash_bio_callback_fn(struct bio_st *bio, int cmd, leash_bio_info_fn *info);
+
 struct leash_gnutls_datum {
 	unsigned char *data;
 	unsigned int size;
@@ -52,6 +62,37 @@ struct leash_gnutls_datum {
 #define OSSL_CTRL_GET_MAX_VERSION 131
 #define OSSL_OP_ENABLE_KTLS 0x8ul
 #define OSSL_VERIFY_PEER 1
+#define OSSL_CTRL_MODE 33
+#define OSSL_CTRL_CLEAR_MODE 78
+#define OSSL_MODE_PARTIAL 1l		/* SSL_MODE_ENABLE_PARTIAL_WRITE */
+#define OSSL_MODE_MOVING 2l		/* SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER */
+#define OSSL_ERROR_NONE 0		/* SSL_get_error() */
+#define OSSL_ERROR_SSL 1
+#define OSSL_ERROR_WANT_READ 2
+#define OSSL_ERROR_WANT_WRITE 3
+#define OSSL_ERROR_WANT_X509_LOOKUP 4
+#define OSSL_ERROR_SYSCALL 5
+#define OSSL_ERROR_ZERO_RETURN 6
+#define OSSL_ERROR_WANT_CONNECT 7
+#define OSSL_NOTHING 1			/* SSL_want() */
+#define OSSL_RECEIVED_SHUTDOWN 2
+#define OSSL_REASON_MASK 0xffful
+#define OSSL_ERROR_WANT_ACCEPT 8
+#define OSSL_BIO_TYPE_SSL (7 | 0x200)
+#define OSSL_BIO_RESET 1		/* BIO_ctrl() */
+#define OSSL_BIO_PENDING 10
+#define OSSL_BIO_SET_SSL 109
+#define OSSL_BIO_GET_SSL 110
+#define OSSL_BIO_READ 1			/* BIO_set_flags() */
+#define OSSL_BIO_WRITE 2
+#define OSSL_BIO_SPECIAL 4
+#define OSSL_BIO_RETRY 8
+#define OSSL_RR_X509_LOOKUP 1		/* BIO_set_retry_reason() */
+#define OSSL_RR_CONNECT 2
+#define OSSL_RR_ACCEPT 3
+#define OSSL_BIO_WISHES 0xf		/* BIO_FLAGS_RWS | BIO_FLAGS_SHOULD_RETRY */
+#define OSSL_R_BAD_LENGTH 271
+#define OSSL_R_UNEXPECTED_EOF 294
 #define OSSL_SHUTDOWN_BOTH 3
 #define OSSL_LIB_SYS 2
 #define OSSL_LIB_SSL 20
@@ -60,6 +101,7 @@ struct leash_gnutls_datum {
 
 #define GNUTLS_FLAG_SERVER 1u		/* gnutls_init() */
 #define GNUTLS_FLAG_DATAGRAM 4u
+#define GNUTLS_TLS1_3 5
 #define GNUTLS_X509 1			/* gnutls_certificate_type_get() */
 #define GNUTLS_ALERT_FATAL 2
 #define GNUTLS_ALERT_BAD_CERTIFICATE 42

@@ -120,7 +120,7 @@ s = socket.create_connection(("raw.example.com", 9000)); s.shutdown(socket.SHUT_
 import asyncio, ssl
 async def main():
     reader, writer = await asyncio.open_connection("api.example.com", 443, ssl=ssl.create_default_context())
-    writer.write(b"GET /hang HTTP/1.1\r\nHost: x\r\n\r\n")
+    writer.write(b"GET /hang HTTP/1.1\r\nHost: api.example.com\r\n\r\n")
     try:
         print("got", await reader.read(100))
     except OSError as e:
@@ -194,7 +194,7 @@ except OSError as e: print(e.errno)'
 		attempt("away connect", lambda: socket.create_connection((peer, 80)))
 		attempt("away resolve", lambda: socket.getaddrinfo("api.example.com", 443))
 		attempt("away byname", lambda: socket.gethostbyname("api.example.com"))
-		attempt("away kept", lambda: kept.sock.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"))
+		attempt("away kept", lambda: kept.sock.send(b"GET / HTTP/1.1\r\nHost: %s\r\n\r\n" % peer.encode()))
 		attempt("away udp", lambda: socket.socket(type=socket.SOCK_DGRAM).sendto(b"x", (peer, 9001)))
 		print("at once", time.monotonic() - start < 0.5, flush=True)
 		# Longer than the grace: nothing was pending.
@@ -275,7 +275,7 @@ except OSError as e: print(e.errno)'
 		c = http.client.HTTPConnection(sys.argv[1]); c.request("GET", "/"); c.getresponse().read()
 		time.sleep(1.5)
 		if os.fork() == 0:
-		    try: c.sock.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+		    try: c.sock.send(b"GET / HTTP/1.1\r\nHost: %s\r\n\r\n" % sys.argv[1].encode())
 		    except OSError as e: print("forked", e.errno, flush=True)
 		    os._exit(0)
 		os.wait()' "$1" &

@@ -291,6 +291,23 @@ refusal() {
 	[[ $output == *"netleash: refused exec of …"*"d/tool: it is linked statically and cannot carry the policy; run it outside"* ]]
 }
 
+@test "a refused exec is an event, also from a child of vfork" {
+	for form in execve fork:execve posix_spawn; do
+		rm -f events
+		NETLEASH_LOG=quiet NETLEASH_EVENTS=$PWD/events run leashed exec_forms "$form" normal "$SNIP/exec_static"
+		[[ $output != *netleash:* ]]
+		[ "$(wc -l < events)" -eq 1 ]
+		python3 -c 'import json, sys
+e = json.loads(open("events").read())
+assert e["event"] == "refused" and e["verdict"] == "refused" and e["call"] == "exec" and e["rule"] == "exec", e
+assert e["reason"] == "unjudged" and e["errno"] == 13 and e["errMsg"] and e["detail"].endswith("/exec_static"), e
+assert "it is linked statically" in e["hint"] and e["exe"].endswith("/exec_forms"), e'
+	done
+	rm -f events
+	NETLEASH_EVENTS=$PWD/events run -0 leashed exec_forms execve normal "$SNIP/exec_child"
+	[ ! -e events ]
+}
+
 @test "a set-uid program is refused to a user, and carried by root and under no_new_privs" {
 	[ "$(id -u)" -eq 0 ] || skip "makes a set-uid file: needs root"
 	command -v setpriv > /dev/null || skip "needs setpriv"

@@ -222,7 +222,8 @@ asyncio.run(asyncio.wait_for(go(), 10))'
 
 @test "name_mismatch: the server name in the handshake is another, or none" {
 	deny name_mismatch openssl s_client -brief -connect shared-a.example.com:443 -servername shared-b.example.com
-	said shared-b.example.com 203.0.113.77 "(rule tls.server_name)" "TLS handshake"
+	said shared-b.example.com 203.0.113.77 "(rule tls.server_name)" "TLS handshake" \
+		'resolved from `shared-a.example.com`'
 	deny name_mismatch openssl s_client -brief -connect shared-a.example.com:443 -noservername
 	deny name_mismatch curl -sS -m 10 --connect-to shared-b.example.com::shared-a.example.com: https://shared-b.example.com/
 	# Its own OpenSSL, linked statically.

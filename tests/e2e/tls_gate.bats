@@ -175,17 +175,78 @@ print(os.read(s.fileno(), 99))"
 	deny plaintext "$PY" "$DIAL" connect raw.example.com 443 hello
 }
 
-@test "stdio on a socket: libc writes where no hook sees it" {
-	for way in fputs+recv dprintf+recv; do
-		deny unjudged net_stdio "$way" api.example.com 80 'GET / HTTP/1.0'
-		said "api.example.com:80" "before they were judged"
-		[[ $output == *"recv EACCES"* ]]
+@test "stdio on a socket: fdopen() and dprintf() are judged, whoever reads the answer" {
+	for way in fputs fputs+recv dprintf dprintf+recv; do
+		deny plaintext net_stdio "$way" api.example.com 80 'GET / HTTP/1.0'
+		said "api.example.com:80" "TLS handshake"
+		[[ $output == *"write EACCES"* ]]
 		pass net_stdio "$way" lan.example.com 9000 'GET / HTTP/1.0'
 		[ "$output" = 'GET / HTTP/1.0' ]
 	done
+	lab unseen web '"event":"(plaintext|request)"'
+	# Where nothing is refused they are libc's own, and what left is recorded.
+	policy audit 'mode = "audit";'
+	pass net_stdio fputs+recv api.example.com 80 'GET / HTTP/1.0'
+	[ "$output" = 'HTTP/1.1 200 OK' ]
+}
+
+@test "stdio on a socket: TLS through it" {
+	cat > stream.py <<-'END'
+		import ctypes, errno, os, socket, ssl, sys
+		libc = ctypes.CDLL(None, use_errno=True)
+		libc.fdopen.restype = ctypes.c_void_p
+		libc.fdopen.argtypes = ctypes.c_int, ctypes.c_char_p
+		libc.fwrite.argtypes = ctypes.c_char_p, ctypes.c_size_t, ctypes.c_size_t, ctypes.c_void_p
+		libc.fread.argtypes = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_size_t, ctypes.c_void_p
+		for name in "fflush", "fclose", "fseek":
+		    getattr(libc, name).argtypes = (ctypes.c_void_p,) + (ctypes.c_long, ctypes.c_int) * (name == "fseek")
+		sock = socket.create_connection((sys.argv[1], 443))
+		fd = sock.detach()
+		file = libc.fdopen(fd, b"r")
+		out = libc.fdopen(os.dup(fd), b"w")
+		come, go = ssl.MemoryBIO(), ssl.MemoryBIO()
+		tls = ssl.create_default_context().wrap_bio(come, go, server_hostname=sys.argv[2])
+		byte = ctypes.create_string_buffer(1)
+		def step(call, *args):
+		    while True:
+		        done = True
+		        try:
+		            result = call(*args)
+		        except ssl.SSLWantReadError:
+		            done = False
+		        data = go.read()
+		        if data and (libc.fwrite(data, 1, len(data), out) != len(data) or libc.fflush(out)):
+		            sys.exit(errno.errorcode[ctypes.get_errno()])
+		        if done:
+		            return result
+		        if libc.fread(byte, 1, 1, file) != 1:
+		            sys.exit("end")
+		        come.write(byte.raw)
+		step(tls.do_handshake)
+		step(tls.write, b"GET / HTTP/1.0\r\nHost: x\r\n\r\n")
+		print(step(tls.read, 15).decode())
+		print(libc.fseek(file, 0, 1), errno.errorcode[ctypes.get_errno()])
+		print(libc.fclose(out), libc.fclose(file))
+		try:
+		    socket.socket(fileno=fd)
+		except OSError as e:
+		    print(errno.errorcode[e.errno])
+	END
+	"$PY" stream.py api.example.com api.example.com > without
+	[ "$(head -1 without)" = "HTTP/1.1 200 OK" ]
+	pass "$PY" stream.py api.example.com api.example.com
+	diff without <(echo "$output")
+	lab reset-logs
+	deny name_mismatch "$PY" stream.py shared-a.example.com shared-b.example.com
+	[[ $output == *EACCES* ]]
+	lab unseen shared '"event":"hello"'
+}
+
+@test "stdio on a socket: a stream that is there already writes where no hook sees it" {
 	# A shell's own output goes that way.
 	under bash -c 'exec 3<>/dev/tcp/api.example.com/80; printf "GET / HTTP/1.0\r\n\r\n" >&3; cat <&3'
 	refused unjudged
+	said "before they were judged"
 	[[ $output != *"hello from"* ]]
 	pass bash -c 'exec 3<>/dev/tcp/lan.example.com/80; printf "GET / HTTP/1.0\r\n\r\n" >&3; cat <&3'
 	[[ $output == *"hello from peer"* ]]

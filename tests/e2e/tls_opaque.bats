@@ -290,6 +290,61 @@ END
 	[ -e request ]
 }
 
+@test "a server that serves one after the other: refused before long, and the line says what to do" {
+	[ "$(id -u)" -eq 0 ] || skip "needs a network of its own"
+	near
+	cat > serial.py <<'END'
+import socket, ssl, sys, threading, time
+way = sys.argv[1]
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.minimum_version = ssl.TLSVersion.TLSv1_3
+context.load_cert_chain("good.pem", "good.key")
+listener = socket.create_server(("198.18.7.2", 4443))
+def one(raw):
+    try:
+        if way == "slow":
+            time.sleep(3)
+        with context.wrap_socket(raw, server_side=True) as sock:
+            if sock.recv(1):
+                open("request", "w").close()
+                sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+    except OSError:
+        pass
+open("ready", "w").close()
+while True:
+    raw, _ = listener.accept()
+    if way == "slow":
+        threading.Thread(target=one, args=[raw], daemon=True).start()
+    else:
+        one(raw)
+END
+	serial() {
+		rm -f ready request
+		nsenter -t "$FAR" -n python3 serial.py "$1" 3>&- &
+		SERVER=$!
+		until [ -e ready ]; do kill -0 "$SERVER"; done
+	}
+	serial serial
+	run get near 4443
+	grep "^failed EACCES" <<< "$output"
+	refused certificate | grep -F 'stays silent while the program'"'"'s own is open' | grep -F 'opaque_tls = "allow"'
+	[ ! -e request ]
+	# what the line says
+	rules 'opaque_tls = "allow";'
+	run get near 4443
+	grep "^got 200" <<< "$output"
+	[ -e request ]
+	kill "$SERVER"
+	wait "$SERVER" || true
+	# One that is only slow, the first time and the second, is waited for.
+	rules
+	serial slow
+	run get near 4443
+	grep "^got 200" <<< "$output"
+	kill "$SERVER"
+	wait "$SERVER" || true
+}
+
 @test "audit: the server is looked at, recorded, and nothing changes" {
 	rules 'mode = "audit";'
 	NETLEASH_EVENTS=$PWD/events run get expired 4433

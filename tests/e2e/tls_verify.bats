@@ -177,15 +177,15 @@ import asyncio, socket, ssl, sys
 context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 context.check_hostname = False
 context.verify_mode = ssl.CERT_NONE
-REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+REQUEST = "GET / HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n"
 def plain(host):
     with socket.create_connection((host, 443)) as raw:
         with context.wrap_socket(raw, server_hostname=host) as sock:
-            sock.sendall(REQUEST)
+            sock.sendall((REQUEST % host).encode())
             return sock.recv(15)
 async def streams(host):
     reader, writer = await asyncio.open_connection(host, 443, ssl=context)
-    writer.write(REQUEST)
+    writer.write((REQUEST % host).encode())
     answer = await reader.read(15)
     writer.close()
     return answer
@@ -226,7 +226,7 @@ sock = OpenSSL::SSL::SSLSocket.new(TCPSocket.new(host, 443), context)
 sock.hostname = host
 begin
   sock.connect
-  sock.write("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+  sock.write("GET / HTTP/1.1\r\nHost: #{host}\r\nConnection: close\r\n\r\n")
   puts sock.readpartial(15)
 rescue OpenSSL::SSL::SSLError => e
   puts "SSLError #{e.message}"
@@ -244,7 +244,7 @@ END
 }
 
 @test "openssl s_client and socat: no request leaves" {
-	printf 'GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n' > request
+	printf 'GET / HTTP/1.1\r\nHost: api.example.com\r\nConnection: close\r\n\r\n' > request
 	leashed openssl s_client -quiet -ign_eof -connect api.example.com:443 -servername api.example.com < request | grep "200 OK"
 	came
 	run leashed openssl s_client -quiet -ign_eof -connect expired.example.com:443 -servername expired.example.com < request
@@ -277,7 +277,7 @@ END
 	lab unseen web '"event":"request"'
 	command -v gnutls-cli > need || skip "no gnutls-cli"
 	lab reset-logs
-	printf 'GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n' > request
+	printf 'GET / HTTP/1.1\r\nHost: api.example.com\r\nConnection: close\r\n\r\n' > request
 	leashed gnutls-cli --insecure api.example.com:443 < request > out
 	came
 	run leashed gnutls-cli --insecure expired.example.com:443 < request
@@ -489,10 +489,21 @@ END
 	two unknown
 	grep "^1.1: -1 50" <<< "$output"
 	refused name_mismatch
+	# verified without a certificate: what 3.2 does with a raw public key
 	two none
 	grep "^1.1: -1 50" <<< "$output"
+	refused certificate | grep -F 'a raw public key and no certificate'
+	# a method that would carry TLS over UDP past every hook
+	two quic
+	grep "^quic 0" <<< "$output"
+	"$SNIP/tls_two" quic api.example.com "$SNIP/tls_stub11" | grep "^quic 1"
 	two resumed
 	grep "^1.1: 1 0" <<< "$output"
+	# The program's own verification in the middle of the handshake is not the peer's.
+	two elsewhere
+	grep "^own verification 1" <<< "$output"
+	grep "^1.1: -1 7" <<< "$output"
+	refused certificate | grep -F '(rule certificate.valid,'
 	two resumed-none
 	grep "^1.1: -1 50" <<< "$output"
 	grep "^stub error 20 134" <<< "$output"

@@ -3,10 +3,16 @@
 # The demonstration, inside the test network: real programs under tests/lab/demo.cfg. Each row is
 # judged from both ends: what the program got, and what the far side saw. Called by scripts/demo.
 set -u
+# Outside it these names would be asked of a real resolver.
+if [ "${LAB-}" != 1 ]; then
+	echo "tests/lab/demo.sh: runs inside the test network only: use scripts/demo" >&2
+	exit 100
+fi
 export LC_ALL=C
 cd "$(dirname "$0")/../.." || exit 1
 policy=$PWD/tests/lab/demo.cfg
-shim=$PWD/build/libnetleash.so
+build=${NETLEASH_BUILD:-build}
+shim=$(realpath "$build/libnetleash.so")
 python=/usr/bin/python3
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -33,7 +39,7 @@ row() {
 	lab reset-logs
 	: > "$work/events"
 	if [ "$form" = run ]; then
-		timeout 60 build/netleash run -p "$policy" --events "$work/events" -- "$@" \
+		timeout 60 "$build/netleash" run -p "$policy" --events "$work/events" -- "$@" \
 			> "$work/out" 2> "$work/err" < /dev/null || rc=$?
 	else
 		LD_PRELOAD=$shim NETLEASH_POLICY=$policy NETLEASH_EVENTS=$work/events timeout 60 "$@" \

@@ -21,11 +21,12 @@ ON_W1 = ["198.18.5.1/24", "198.18.5.20/24"]
 
 # label -> addresses, {port: service}; the label is the name of its log.
 # Services: http, https (both speak WebSocket too), tls11 tls12 tls13 (https, that version only),
-# echo, banner (speaks first), sink (reads, never answers), dns.
+# h2 (https that prefers HTTP/2), echo, banner (speaks first), sink (reads, never answers), full
+# (nobody accepts: the queue is full after one), dns.
 HOSTS = {
     "web": (["198.51.100.11", "2001:db8:2::11"],
             {80: "http", 443: "https", 8080: "https", 8443: "https",
-             4431: "tls11", 4432: "tls12", 4433: "tls13"}),
+             4431: "tls11", 4432: "tls12", 4433: "tls13", 4434: "sink", 4435: "full", 4436: "h2"}),
     "play": (["198.51.100.12"], {80: "http", 443: "https", 8443: "https"}),
     "raw": (["198.51.100.13"], {443: "https", 2525: "banner", 7000: "echo", 9000: "echo",
                                 9100: "sink"}),

@@ -1,16 +1,21 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 #
-# pki_defects.sh DIR - certificates that are sound, or have one defect each, with fresh keys
+# pki_defects.sh DIR [NOW] - certificates that are sound, or have one defect each, with fresh keys
 #
 #   NAME.pem       a served chain, leaf first; tests/data/pki/expected.tsv says what becomes of it
 #   store…/        trust stores (hashed directories), root.pem … the roots in them
 #   *.sha256       digests for cert.distrust
 #
-# Dates are absolute, around 2026-06-01: whoever verifies says what time it is. Takes 3 to 5 s.
+#   keys           CHAIN KEY: whose key each chain's leaf has
+#
+# Dates lie around 2026-06-01: whoever verifies says what time it is. With NOW (seconds since 1970) those
+# that are meant to be recent lie around NOW, for clients that ask the clock; those about rules that came
+# into effect on a day (2019-07-01, 2020-09-01) stay where they are. Takes 3 to 5 s.
 set -euo pipefail
 umask 022
-dir=${1:?usage: pki_defects.sh DIR}
+dir=${1:?usage: pki_defects.sh DIR [NOW]}
+shift_s=$((${2:-1780272000} - 1780272000))
 mkdir -p "$dir/w"
 cd "$dir"
 
@@ -19,6 +24,18 @@ export OPENSSL_CONF=$PWD/w/req.cnf
 # A machine's FIPS or legacy settings are not wanted, and neither is what it has in its environment.
 unset OPENSSL_MODULES SSL_CERT_FILE SSL_CERT_DIR
 : >log
+: >keys
+
+# at STAMP: that moment, moved with NOW
+at()
+{
+	if [ "$shift_s" = 0 ]; then
+		echo "$1"
+	else
+		date -u -d "${1:0:8} ${1:8:2}:${1:10:2}:${1:12:2} UTC + $shift_s seconds" +%Y%m%d%H%M%S
+	fi
+}
+START=$(at 20260501000000) END=$(at 20260729235959)
 
 LEAF='basicConstraints=critical,CA:FALSE
 keyUsage=critical,digitalSignature
@@ -72,11 +89,11 @@ issue()
 		-enddate "${end}Z" -subj "$subject" -in "$key.csr" -out "$name.crt" "$@" 2>>log ||
 		{ echo "pki_defects.sh: $name" >&2; return 1; }
 }
-# leaf NAME [EXTENSIONS [START [END [OPTION …]]]]: by the intermediate, from 2026-05-01, 90 days
+# leaf NAME [EXTENSIONS [START [END [OPTION …]]]]: by the intermediate, from START, 90 days
 leaf()
 {
 	local name=$1 ext=${2-$LEAF
-$SAN} start=${3:-20260501000000} end=${4:-20260729235959}
+$SAN} start=${3:-$START} end=${4:-$END}
 
 	shift $(($# > 4 ? 4 : $#))
 	issue "$name" "${by:-inter}" "${with:-leaf}" "${subject-/CN=api.example.com}" "$start" "$end" \
@@ -91,6 +108,7 @@ chain()
 	for crt; do
 		cat "$crt.crt"
 	done >"$name.pem"
+	echo "$name $(cat "w/$1/key")" >>keys
 }
 # plain NAME …: the leaf of that name and the intermediate
 plain()
@@ -162,7 +180,7 @@ issue root self root "$R" $FROM $TO "$ROOT"
 issue inter root inter "$I" $FROM $TO "$CA"
 issue other self other '/O=Test/CN=Unknown Root' $FROM $TO "$ROOT"
 issue otherinter other second '/O=Test/CN=Unknown Intermediate' $FROM $TO "$CA"
-issue oldroot self old '/O=Test/CN=Old Root' $FROM 20260101000000 "$ROOT"
+issue oldroot self old '/O=Test/CN=Old Root' $FROM "$(at 20260101000000)" "$ROOT"
 
 store store root
 store store-empty
@@ -174,14 +192,14 @@ openssl x509 -in inter.crt -outform DER | sha256sum | cut -d' ' -f1 >inter.sha25
 # ---- time
 plain good
 plain not-yet "$LEAF
-$SAN" 20260602000000 20260801000000
+$SAN" "$(at 20260602000000)" "$(at 20260801000000)"
 plain leaf-expired "$LEAF
-$SAN" 20260301000000 20260530000000
+$SAN" "$(at 20260301000000)" "$(at 20260530000000)"
 plain ends-now "$LEAF
-$SAN" 20260501000000 20260601000000
+$SAN" "$START" "$(at 20260601000000)"
 plain ends-next-second "$LEAF
-$SAN" 20260501000000 20260601000001
-issue inter-expired root inter "$I" $FROM 20260101000000 "$CA"
+$SAN" "$START" "$(at 20260601000001)"
+issue inter-expired root inter "$I" $FROM "$(at 20260101000000)" "$CA"
 chain inter-expired good inter-expired
 by=oldroot leaf root-expired
 chain root-expired root-expired
@@ -190,15 +208,15 @@ lasting()
 	plain "$1" "$LEAF
 $SAN" "$2" "$(later "$2" "$3" "$4")"
 }
-lasting days-398 20260501000000 398 0
-lasting days-398-1s 20260501000000 398 1
+lasting days-398 "$START" 398 0
+lasting days-398-1s "$START" 398 1
 lasting days-398-1s-before 20200831235959 398 1
 lasting days-398-1s-at 20200901000000 398 1
 lasting days-825 20200101000000 825 0
 lasting days-825-1s 20200101000000 825 1
 lasting days-825-1s-at 20190701000000 825 1
 lasting days-825-1s-before 20190630235959 825 1
-lasting days-825-1s-new 20260501000000 825 1
+lasting days-825-1s-new "$START" 825 1
 lasting days-1200-old 20180301000000 1200 0
 
 # ---- chain
@@ -227,14 +245,14 @@ store store-namesake-id namesake-id
 store store-namesakes namesake root
 chain namesake good inter
 # a root that was renewed with its key, from next year on
-issue root-future self root "$R" 20270101000000 20480101000000 "$ROOT"
+issue root-future self root "$R" "$(at 20270101000000)" 20480101000000 "$ROOT"
 store store-renewed root-future root
 # a cross-signed root: the server still sends the way to the expired one
 issue root-cross oldroot root "$R" $FROM $TO "$CA"
 chain cross-signed good inter root-cross
 chain cross-signed-expired good inter root-cross oldroot
 store store-both root oldroot
-issue selfsigned self leaf '/CN=api.example.com' 20260501000000 20260729235959 "${LEAF/authorityKeyIdentifier=keyid/}
+issue selfsigned self leaf '/CN=api.example.com' "$START" "$END" "${LEAF/authorityKeyIdentifier=keyid/}
 $SAN"
 chain selfsigned selfsigned
 store store-self root selfsigned
@@ -256,6 +274,10 @@ for n in {1..99}; do
 done
 chain certs-100 good "${hundred[@]}"
 chain certs-101 good "${hundred[@]}" inter
+for name in empty signature-broken signature-broken-inter algorithm-differs bytes-behind truncated \
+	inter-damaged no-certificate; do
+	echo "$name leaf" >>keys
+done
 : >empty.pem
 
 # ---- name
@@ -361,7 +383,7 @@ signer()
 {
 	issue "by-$1" root "$1" "/O=Test/CN=By $1" $FROM $TO "$CA"
 	by=by-$1 leaf "signed-$1" "$LEAF
-$SAN" 20260501000000 20260729235959 "${@:2}"
+$SAN" "$START" "$END" "${@:2}"
 	chain "signed-$1" "signed-$1" "by-$1"
 }
 signer rsa1024
@@ -378,17 +400,17 @@ by=sha1root leaf root-sha1
 chain root-sha1 root-sha1
 store store-weak weakroot sha1root
 by=by-rsa2048 leaf signed-pss "$LEAF
-$SAN" 20260501000000 20260729235959 -sigopt rsa_padding_mode:pss
+$SAN" "$START" "$END" -sigopt rsa_padding_mode:pss
 chain signed-pss signed-pss by-rsa2048
 plain leaf-sha1 "$LEAF
-$SAN" 20260501000000 20260729235959 -md sha1
+$SAN" "$START" "$END" -md sha1
 by=by-rsa2048 leaf leaf-md5 "$LEAF
-$SAN" 20260501000000 20260729235959 -md md5
+$SAN" "$START" "$END" -md md5
 chain leaf-md5 leaf-md5 by-rsa2048
 issue inter-sha1 root inter "$I" $FROM $TO "$CA" -md sha1
 chain inter-sha1 good inter-sha1
 plain leaf-sha384 "$LEAF
-$SAN" 20260501000000 20260729235959 -md sha384
+$SAN" "$START" "$END" -md sha384
 serial=7f00000000000000000000000000000000000000000000000a plain serial-25-bytes
 python3 - <<'END'
 import base64

@@ -249,6 +249,25 @@ print(urllib.request.urlopen("https://api.example.com/").read().decode())'
 	ok "/charset" is '你好, world' bash -c "curl -s $url/charset/gbk | iconv -f gbk -t utf-8"
 	ok "/redirect" has '^hello from other' get -L "$url/redirect?to=https://cname.example.com/"
 	ok "/announce" has filed get -d json=1 https://list.example.com/announce
+	ok "/status/204" is '204 0' get -o /dev/null -w '%{http_code} %{size_download}' $url/status/204
+	ok "/interim" has 'HTTP/1.1 103 Lab' get -i $url/interim/103
+	ok "/interim, the answer" has 'after 103' get -i $url/interim/103
+	ok "/early" is 413 get -o /dev/null -w '%{http_code}' -d body $url/early/413
+	ok "/file" is 3000000 bash -c "curl -s $url/file/3000000 | wc -c"
+	ok "/file, a range of it" bash -c "cmp <(curl -s $url/file/3000000 | tail -c +1048001 | head -c 2000) \
+		<(curl -s -r 1048000-1049999 $url/file/3000000)"
+	ok "/hash" is "5 $(printf hello | sha256sum | cut -d' ' -f1)" get -d hello $url/hash
+	ok "/json" is $'\xef\xbb\xbf{"ok": true, "name": "你好"}' get "$url/json?bom=1"
+	ok "/text" has '你好, world: 漢字中文' bash -c "curl -s '$url/text/gbk?frame=chunked&piece=1' | iconv -f gbk"
+	ok "/text, to the end" has 'Connection: close' get -i "$url/text/big5?frame=close"
+	ok "a trailer" bash -c 'printf "POST /hash HTTP/1.1\r\nHost: api.example.com\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX-Last: 1\r\n\r\n" |
+		timeout 5 openssl s_client -quiet -ign_eof -connect api.example.com:443 2>/dev/null | head -1 | grep 200'
+	ok "a trailer is logged" lab saw web '"event":"trailer".*"raw":"X-Last: 1'
+	ok "a server that prefers HTTP/2" is 'hello over h2' get --http2 https://api.example.com:4436/
+	ok "and speaks HTTP/1.1" is 'hello from web' get --http1.1 https://api.example.com:4436/
+	ok "a silent server" exits 28 get --max-time 0.3 https://api.example.com:4434/
+	ok "a full queue" bash -c 'exec 3<>/dev/tcp/198.51.100.11/4435
+		! timeout 0.5 bash -c "exec 3<>/dev/tcp/198.51.100.11/4435; exec 4<>/dev/tcp/198.51.100.11/4435" 2>/dev/null'
 	ok "100-continue" is 30000 bash -c "head -c 30000 /dev/zero | curl -s -H 'Expect: 100-continue' \
 		--data-binary @- $url/echo | wc -c"
 	ok "two requests, one connection" is 'hello from up hello from up' \

@@ -12,6 +12,8 @@ Logs are JSON lines, one write each, in LOG/<label>.jsonl (hosts.py names the la
   plaintext  bytes                          something else than TLS where TLS is spoken
   request    method, target, headers, raw   raw is the head byte for byte (latin-1)
   body       len, sha256, text              what came after it
+  trailer    raw                            behind a chunked body, byte for byte
+  h2         path, raw                      a request over HTTP/2: its header block
   websocket, message, data, close           likewise
   datagram   from, to, len, text            UDP
   question   name, asked, type, proto       DNS
@@ -19,10 +21,7 @@ Logs are JSON lines, one write each, in LOG/<label>.jsonl (hosts.py names the la
                                             SYN, each packet that is not TCP (ARP, ND, MLD aside)
 """
 
-import base64
 import ctypes
-import gzip
-import hashlib
 import json
 import os
 import select
@@ -31,12 +30,12 @@ import ssl
 import struct
 import threading
 import time
-import urllib.parse
 
 import dns
 import hosts
+import http_servers
+from http_servers import TEXT_MAX, shown
 
-TEXT_MAX = 2048                     # bytes of a payload that a log line shows
 HEAD_MAX = 65536
 WAIT_S = 60                         # an idle connection is given up
 
@@ -61,10 +60,6 @@ class Log:
     def reset(self):
         for fd in self.fds.values():
             os.ftruncate(fd, 0)
-
-
-def shown(data):
-    return data[:TEXT_MAX].decode("latin-1")
 
 
 # --- TLS ---------------------------------------------------------------------------------------
@@ -135,7 +130,7 @@ class Contexts:
         ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         base = os.path.join(self.pki, cert)
         ctx.load_cert_chain(base + ".pem", base + ".key")
-        ctx.set_alpn_protocols(["http/1.1"])
+        ctx.set_alpn_protocols(["h2", "http/1.1"] if service == "h2" else ["http/1.1"])
         if service == "tls11":
             ctx.set_ciphers("ALL:@SECLEVEL=0")      # or OpenSSL 3 has no signature for it
             ctx.minimum_version = ctx.maximum_version = ssl.TLSVersion.TLSv1_1
@@ -155,7 +150,7 @@ class Contexts:
 
 # --- One connection ----------------------------------------------------------------------------
 
-class Connection:
+class Connection(http_servers.Http):
     def __init__(self, lab, label, service, sock, peer, port, number):
         self.lab, self.label, self.service = lab, label, service
         self.sock, self.number = sock, number
@@ -200,7 +195,10 @@ class Connection:
         elif self.service == "http":
             self.http()
         elif self.tls():
-            self.http()
+            if self.sock.selected_alpn_protocol() == "h2":
+                self.h2()
+            else:
+                self.http()
 
     def tls(self):
         start = peek_start(self.sock)
@@ -283,167 +281,6 @@ class Connection:
             time.sleep(wait_s)
             self.send(struct.pack("!H", len(reply)) + reply)
 
-    def http(self):
-        while True:
-            raw = self.until(b"\r\n\r\n")
-            if raw is None:
-                return
-            lines = raw[:-4].decode("latin-1").split("\r\n")
-            try:
-                method, target, version = lines[0].split(" ")
-            except ValueError:
-                self.log("plaintext", bytes=shown(raw))
-                return
-            headers = [tuple(s.strip() for s in line.partition(":")[::2]) for line in lines[1:]]
-            self.log("request", method=method, target=target, headers=headers,
-                     raw=raw.decode("latin-1"))
-            fields = {k.lower(): v for k, v in headers}
-            if fields.get("expect", "").lower() == "100-continue":
-                self.send(b"HTTP/1.1 100 Continue\r\n\r\n")
-            if "websocket" in fields.get("upgrade", "").lower():
-                self.websocket(target, fields)
-                return
-            body = self.body(fields)
-            if body:
-                self.log("body", len=len(body), sha256=hashlib.sha256(body).hexdigest(),
-                         text=shown(body))
-            keep = version == "HTTP/1.1" and fields.get("connection", "").lower() != "close"
-            if not self.respond(method, target, headers, body, keep) or not keep:
-                return
-
-    def body(self, fields):
-        if "chunked" in fields.get("transfer-encoding", "").lower():
-            parts = []
-            while True:
-                size = int(self.until(b"\r\n").split(b";")[0], 16)
-                if size == 0:
-                    while self.until(b"\r\n") != b"\r\n":
-                        pass
-                    return b"".join(parts)
-                parts.append(self.exactly(size))
-                self.exactly(2)
-        return self.exactly(int(fields.get("content-length", "0")))
-
-    def reply(self, method, keep, body=b"", status="200 OK", kind="text/plain; charset=utf-8",
-              extra=""):
-        head = "HTTP/1.1 %s\r\nServer: lab\r\nContent-Type: %s\r\nContent-Length: %d\r\n%s" \
-               "Connection: %s\r\n\r\n" % (status, kind, len(body), extra,
-                                           "keep-alive" if keep else "close")
-        self.send(head.encode("latin-1") + (b"" if method == "HEAD" else body))
-        return True
-
-    def respond(self, method, target, headers, body, keep):
-        """Answer one request; False if the connection ends with it."""
-        url = urllib.parse.urlsplit(target)
-        query = dict(urllib.parse.parse_qsl(url.query))
-        what, *args = [urllib.parse.unquote(p) for p in url.path.split("/")[1:]] or [""]
-        arg = args[0] if args else ""
-
-        if what == "":
-            return self.reply(method, keep, b"hello from %s\n" % self.label.encode())
-        if what == "status":
-            return self.reply(method, keep, b"status %s\n" % arg.encode(), arg + " Lab")
-        if what == "bytes":
-            return self.reply(method, keep, b"x" * int(arg), kind="application/octet-stream")
-        if what == "echo":
-            kind = dict((k.lower(), v) for k, v in headers).get("content-type", "text/plain")
-            return self.reply(method, keep, body, kind=kind)
-        if what == "headers":
-            return self.reply(method, keep, json.dumps(headers).encode() + b"\n",
-                              kind="application/json")
-        if what == "slow":                              # /slow/SECONDS before the first byte
-            time.sleep(float(arg))
-            return self.reply(method, keep, b"slow %s\n" % arg.encode())
-        if what == "drip":                              # /drip/COUNT/SECONDS: a byte at a time
-            self.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % int(arg))
-            for _ in range(int(arg)):
-                self.send(b".")
-                time.sleep(float(args[1]))
-            return True
-        if what == "hang":                              # never an answer
-            while self.take():
-                pass
-            return False
-        if what == "cut":                               # half a body, then the end
-            self.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
-            return False
-        if what == "redirect":                          # /redirect?to=URL&status=302
-            return self.reply(method, keep, b"", query.get("status", "302") + " Lab",
-                              extra="Location: %s\r\n" % query.get("to", "/"))
-        if what == "chunked":                           # /chunked/COUNT chunks of 10 bytes
-            self.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
-                      b"Transfer-Encoding: chunked\r\n\r\n")
-            for n in range(int(arg)):
-                self.send(b"a\r\n%010d\r\n" % n)
-            self.send(b"0\r\n\r\n")
-            return True
-        if what == "toend":                             # a body that the connection's end ends
-            self.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n"
-                      b"to the end\n")
-            return False
-        if what == "gzip":
-            return self.reply(method, keep, gzip.compress(b"packed\n"),
-                              extra="Content-Encoding: gzip\r\n")
-        if what == "bom":   # that many BOMs
-            return self.reply(method, keep, b"\xef\xbb\xbf" * int(arg or 1) + b"marked\n")
-        if what == "charset":                           # /charset/gbk: a text in that charset
-            text = "\u4f60\u597d, world\n".encode(arg)
-            return self.reply(method, keep, text, kind="text/plain; charset=" + arg)
-        if what == "announce" and method == "POST":     # a Minetest server list
-            return self.reply(method, keep, b"Request has been filed.\n", "202 Accepted")
-        return self.reply(method, keep, b"not here\n", "404 Not Found")
-
-    def websocket(self, target, fields):
-        """RFC 6455, answering each message with itself; /quit after the first one closes."""
-        key = fields.get("sec-websocket-key")
-        if not key:
-            self.reply("GET", False, b"no Sec-WebSocket-Key\n", "400 Bad Request")
-            return
-        accept = base64.b64encode(hashlib.sha1(
-            key.encode() + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())
-        self.send(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
-                  b"Connection: Upgrade\r\nSec-WebSocket-Accept: " + accept + b"\r\n\r\n")
-        self.log("websocket", target=target)
-        message, kind = b"", 0
-        while True:
-            first, second = self.exactly(2)
-            opcode, n = first & 15, second & 127
-            if not second & 0x80:
-                self.frame(8, struct.pack("!H", 1002))  # clients mask
-                return
-            if n == 126:
-                n = int.from_bytes(self.exactly(2), "big")
-            elif n == 127:
-                n = int.from_bytes(self.exactly(8), "big")
-            mask = self.exactly(4)
-            data = self.exactly(n)
-            data = (int.from_bytes(data, "big") ^ int.from_bytes(
-                (mask * (n // 4 + 1))[:n], "big")).to_bytes(n, "big")
-            if opcode == 8:
-                self.frame(8, data)
-                return
-            if opcode == 9:
-                self.frame(10, data)
-            elif opcode in (0, 1, 2):
-                message, kind = message + data, opcode or kind
-                if first & 0x80:
-                    self.log("message", len=len(message), text=shown(message))
-                    self.frame(kind, message)
-                    message = b""
-                    if target == "/quit":
-                        self.frame(8, struct.pack("!H", 1000))
-                        return
-
-    def frame(self, opcode, data):
-        n = len(data)
-        if n < 126:
-            head = bytes([0x80 | opcode, n])
-        elif n < 65536:
-            head = struct.pack("!BBH", 0x80 | opcode, 126, n)
-        else:
-            head = struct.pack("!BBQ", 0x80 | opcode, 127, n)
-        self.send(head + data)
-
 
 # --- The witness of packets --------------------------------------------------------------------
 
@@ -523,6 +360,7 @@ class Lab:
         self.ipv6 = ipv6
         self.poll = select.epoll()
         self.ready = {}                     # fd -> (socket, what to do)
+        self.idle = []                      # sockets that nobody looks at
         self.connections = 0
         self.open_sockets(control_path)
 
@@ -552,6 +390,10 @@ class Lab:
             for address in filter(self.usable, addresses):
                 for port, service in services.items():
                     sock = self.bound(socket.SOCK_STREAM, address, port)
+                    if service == "full":           # one fits into the queue, nobody takes it
+                        sock.listen(0)
+                        self.idle.append(sock)
+                        continue
                     sock.listen(256)
                     self.add(sock, lambda s, a=(label, service, port): self.on_accept(s, *a))
                     if service == "dns":

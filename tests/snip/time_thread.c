@@ -8,7 +8,8 @@
  *		atexit())
  * signal	a storm of signals to the process, while a request is pending: on which threads did they arrive?
  * setuid	setgid() to ourselves while a request is pending: it asks all threads of libc
- * cannot	what connect() says
+ * cannot	what connect() says where no thread can be made: the kernel's answer to clone() is EAGAIN. With a
+ *		fourth argument it can
  * reuse	a FILE closes its number inside libc and another socket gets it, many times over, while deadlines of
  *		30 ms pass: no socket but those that wait may be ended
  * jump		siglongjmp() out of connect(), recv() and getaddrinfo(), then a request
@@ -17,6 +18,8 @@
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <netdb.h>
 #include <pthread.h>
 #include <sched.h>
@@ -25,6 +28,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <stddef.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -129,6 +134,22 @@ static long unseen_socketpair(int pair[2])
 #endif
 }
 
+static void no_threads(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 1, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone3, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EAGAIN),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog filter = {.len = sizeof(code) / sizeof(*code), .filter = code};
+
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) < 0)
+		exit(6);
+}
+
 static void reuse(void)
 {
 	struct timeval limit = {0, 30000};
@@ -212,6 +233,8 @@ int main(int argc, char *argv[])
 		printf("threads %d\n", threads());
 		printf("setgid %d\n", setgid(getgid()));
 	} else if (strcmp(what, "cannot") == 0) {
+		if (argc == 4)
+			no_threads();
 		fd = ask("/");
 		answer(fd);
 	} else if (strcmp(what, "reuse") == 0) {

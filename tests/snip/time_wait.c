@@ -4,18 +4,21 @@
  * time_wait WAY ADDRESS PORT [OPTION …]: ask a server for what it never answers, and wait for it in one way.
  *
  * WAY:	read readv recv recvfrom recvmsg poll select epoll epollet stdio write peek syscall
- *	connect nbconnect connect2 tls (after "NAME", a ClientHello and no more)
+ *	connect nbconnect connect2; resolve (ADDRESS is a name)
  * OPTION: rcvtimeo=MS sndtimeo=MS usertimeout=MS (before connect()), late=MS (SO_RCVTIMEO once connected),
  *	set=MS (netleash_set_timeout() before connect()), file (another file gets the number behind our back),
- *	fork (the child waits, the parent is gone), thread (another thread waits)
+ *	fork (the child waits, the parent is gone), thread (another thread waits), lend (the child waits, the parent
+ *	closes its descriptor and sleeps), away=GRACE (a child sends the session to the background when we wait)
  *
  * Prints "WAY ERRNO MS": how the wait ended, and how long after the start of connect() that was. "eof" is the end
- * of the stream. A second line where a second call says something else than the first.
+ * of the stream. With away=GRACE, " late US" behind it: how long after the end of the grace, which is GRACE ms.
+ * Further lines where further calls say something.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
@@ -23,21 +26,31 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #pragma weak netleash_set_timeout
 int netleash_set_timeout(int fd, int ms);
+#pragma weak netleash_set_background
+int netleash_set_background(_Bool away);
 
 static const char *way;
 static int fd;
 static struct timespec start;
 static struct sockaddr_in to = {.sin_family = AF_INET};
+
+/* Shared with the child that changes the state */
+static struct {
+	volatile int waits;
+	volatile long away_us, grace_us;
+} *shared;
 
 static long ms(void)
 {
@@ -47,11 +60,45 @@ static long ms(void)
 	return (now.tv_sec - start.tv_sec) * 1000 + (now.tv_nsec - start.tv_nsec) / 1000000;
 }
 
+static long us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
 static void said(const char *what, long result)
 {
-	printf("%s %s %ld\n", what,
+	const long now_us = us();
+
+	printf("%s %s %ld", what,
 	       result < 0 ? strerrorname_np(errno) : result == 0 ? "eof" : "ok", ms());
+	if (shared && strcmp(what, way) == 0)
+		printf(" late %ld", shared->away_us ? now_us - shared->away_us - shared->grace_us : -1);
+	putchar('\n');
 	fflush(stdout);
+}
+
+/* From here on we wait. */
+static void waiting(void)
+{
+	if (shared)
+		shared->waits = 1;
+}
+
+/* A process of its own, so that this one has no second thread because of it */
+static void away_later(long grace_ms)
+{
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	shared->grace_us = grace_ms * 1000;
+	if (fork() > 0)
+		return;
+	while (!shared->waits)
+		usleep(1000);
+	usleep(100000);
+	shared->away_us = us();
+	_exit(netleash_set_background ? netleash_set_background(1) : 1);
 }
 
 static void set(int level, int name, long value, int timeval)
@@ -81,6 +128,7 @@ static void *wait_for_it(void *arg)
 	ssize_t ret = -1;
 
 	(void)arg;
+	waiting();
 	if (strcmp(way, "poll") == 0 || strcmp(way, "file") == 0) {
 		ready(POLLIN);
 	} else if (strcmp(way, "select") == 0) {
@@ -135,6 +183,7 @@ static void connecting(void)
 	int error = -1, nonblock = strcmp(way, "connect") != 0;
 	socklen_t len = sizeof(error);
 
+	waiting();
 	if (nonblock)
 		fcntl(fd, F_SETFL, O_NONBLOCK);
 	if (connect(fd, (void *)&to, sizeof(to)) == 0 || !nonblock) {
@@ -158,15 +207,28 @@ static void connecting(void)
 	said("then-connect", connect(fd, (void *)&to, sizeof(to)));
 }
 
+static void resolving(const char *name)
+{
+	struct addrinfo *list;
+	int ret;
+
+	waiting();
+	ret = getaddrinfo(name, "443", NULL, &list);
+	if (ret && ret != EAI_SYSTEM)
+		puts(gai_strerror(ret));
+	said(way, ret == 0 ? 1 : -1);
+}
+
 int main(int argc, char *argv[])
 {
-	static const char request[] = "GET /hang HTTP/1.1\r\nHost: x\r\n\r\n";
-	int thread = 0, child = 0;
+	char request[512];
+	int thread = 0, child = 0, lend = 0;
 	long late = 0;
 
 	if (argc < 4)
 		return 2;
 	way = argv[1];
+	snprintf(request, sizeof(request), "GET /hang HTTP/1.1\r\nHost: %s\r\n\r\n", argv[2]);
 	inet_pton(AF_INET, argv[2], &to.sin_addr);
 	to.sin_port = htons(atoi(argv[3]));
 	fd = socket(AF_INET, SOCK_STREAM, 0);
@@ -187,8 +249,16 @@ int main(int argc, char *argv[])
 			thread = 1;
 		else if (strcmp(argv[i], "fork") == 0)
 			child = 1;
+		else if (strcmp(argv[i], "lend") == 0)
+			lend = 1;
+		else if (strncmp(argv[i], "away=", 5) == 0)
+			away_later(atol(value));
 	}
 	clock_gettime(CLOCK_MONOTONIC, &start);
+	if (strcmp(way, "resolve") == 0) {
+		resolving(argv[2]);
+		return 0;
+	}
 	if (strstr(way, "connect")) {
 		connecting();
 		return 0;
@@ -199,12 +269,17 @@ int main(int argc, char *argv[])
 	}
 	if (late)
 		set(SOL_SOCKET, SO_RCVTIMEO, late, 1);
-	if (strcmp(way, "write") != 0 && write(fd, request, sizeof(request) - 1) < 0) {
+	if (strcmp(way, "write") != 0 && write(fd, request, strlen(request)) < 0) {
 		said("request", -1);
 		return 1;
 	}
 	if (child && fork() > 0)
 		_exit(0);
+	if (lend && fork() > 0) {
+		close(fd);
+		wait(NULL);
+		return 0;
+	}
 	if (thread) {
 		pthread_t other;
 

@@ -10,6 +10,7 @@
  * the server name.
  */
 #include <netdb.h>
+#include <setjmp.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -84,6 +85,47 @@ static void note(const SSL *ssl, int where, int ret)
 	infos++;
 	started += where == SSL_CB_HANDSHAKE_START;
 	finished += where == SSL_CB_HANDSHAKE_DONE;
+}
+
+static jmp_buf out;
+
+static int jump(X509_STORE_CTX *store, void *arg)
+{
+	(void)store, (void)arg;
+	longjmp(out, 1);
+}
+
+static void jump_info(const SSL *ssl, int where, int ret)
+{
+	(void)ssl, (void)ret;
+	if (is("jump-start") ? where == SSL_CB_HANDSHAKE_START :
+	    is("jump-done")  ? where == SSL_CB_HANDSHAKE_DONE :
+			       where == SSL_CB_CONNECT_LOOP)
+		longjmp(out, 1);
+}
+
+/* A verification of its own in the middle of the handshake, which says that it is this SSL's, with a good
+ * chain from a file */
+static void own_store(const SSL *ssl, int where, int ret)
+{
+	static int done;
+	X509_STORE_CTX *store = X509_STORE_CTX_new();
+	BIO *in = BIO_new_file(file, "r");
+	STACK_OF(X509) *others = sk_X509_new_null();
+	X509 *leaf, *cert;
+
+	(void)ret;
+	if (where != SSL_CB_CONNECT_LOOP || SSL_get_state(ssl) != TLS_ST_CR_SRVR_HELLO || done++)
+		return;
+	leaf = PEM_read_bio_X509(in, NULL, NULL, NULL);
+	while ((cert = PEM_read_bio_X509(in, NULL, NULL, NULL)))
+		sk_X509_push(others, cert);
+	ERR_clear_error();
+	X509_STORE_CTX_init(store, SSL_CTX_get_cert_store(SSL_get_SSL_CTX(ssl)), leaf, others);
+	X509_STORE_CTX_set_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx(), (void *)ssl);
+	X509_verify_cert(store);
+	printf("own verification %d\n", X509_STORE_CTX_get_error(store));
+	ERR_clear_error();
 }
 
 static unsigned int psk(SSL *ssl, const char *hint, char *identity, unsigned int identity_size,
@@ -238,6 +280,14 @@ static SSL_SESSION *through_der(SSL_SESSION *session)
 	return d2i_SSL_SESSION(NULL, &at, len);
 }
 
+static SSL_SESSION *through_pem(SSL_SESSION *session)
+{
+	BIO *memory = BIO_new(BIO_s_mem());
+
+	PEM_write_bio_SSL_SESSION(memory, session);
+	return PEM_read_bio_SSL_SESSION(memory, NULL, NULL, NULL);
+}
+
 /* A first handshake leaves a session; the second one is given it. FILE: where one lies already */
 static void sessions(SSL_CTX *ctx)
 {
@@ -254,21 +304,64 @@ static void sessions(SSL_CTX *ctx)
 		ssl = SSL_new(ctx);
 		if (talk(ssl, dial(host, port)) < 0)
 			return;
+		if (strncmp(way, "session-take", 12) == 0)
+			keep(ssl, SSL_get1_session(ssl));	/* not the one that a callback was handed */
 		SSL_shutdown(ssl);
 		SSL_free(ssl);
 		if (!kept) {
 			printf("no session\n");
 			return;
 		}
-		session = is("session-der") ? through_der(kept) : kept;
+		session = is("session-der") || is("session-take")  ? through_der(kept)
+			  : is("session-take-pem") ? through_pem(kept)
+						   : kept;
 	}
 	ssl = SSL_new(ctx);
-	if (is("session-other"))
-		host = file = NULL, host = getenv("TLS_OTHER");
+	if (getenv("TLS_OTHER"))
+		host = getenv("TLS_OTHER");
 	printf("set %d\n", SSL_set_session(ssl, session));
 	if (talk(ssl, dial(host, port)) == 0)
 		printf("reused %d\n", SSL_session_reused(ssl));
 	SSL_free(ssl);
+}
+
+/* Out of the first handshake by a callback's longjmp(), then another with the same context */
+static void jumps(SSL_CTX *ctx)
+{
+	SSL *ssl = SSL_new(ctx);
+
+	if (is("jump-verify"))
+		SSL_CTX_set_cert_verify_callback(ctx, jump, NULL);
+	else
+		SSL_set_info_callback(ssl, jump_info);
+	if (setjmp(out) == 0) {
+		talk(ssl, dial(host, port));
+	} else {
+		printf("jumped\n");
+		ERR_clear_error();
+		SSL_free(ssl);
+		SSL_CTX_set_cert_verify_callback(ctx, NULL, NULL);
+		ssl = SSL_new(ctx);
+		talk(ssl, dial(host, port));
+	}
+	host = getenv("TLS_OTHER");
+	talk(SSL_new(ctx), dial(host, port));
+}
+
+/* A new SSL where a freed one was */
+static void freed(SSL_CTX *ctx)
+{
+	SSL *ssl = SSL_new(ctx), *again[1000];
+	int i = 0;
+
+	talk(ssl, dial(host, port));
+	SSL_free(ssl);
+	do {
+		again[i] = SSL_new(ctx);
+	} while (again[i] != ssl && ++i < 999);
+	printf("same place %d\n", again[i] == ssl);
+	host = getenv("TLS_OTHER");
+	talk(again[i], dial(host, port));
 }
 
 int main(int argc, char *argv[])
@@ -322,6 +415,12 @@ int main(int argc, char *argv[])
 		by_bio(ctx);
 		return 0;
 	}
+	if (strncmp(way, "jump", 4) == 0 || is("freed")) {
+		(is("freed") ? freed : jumps)(ctx);
+		return 0;
+	}
+	if (is("own-store"))
+		SSL_CTX_set_info_callback(ctx, own_store);
 	if (strncmp(way, "session", 7) == 0) {
 		sessions(ctx);
 		return 0;

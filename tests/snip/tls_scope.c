@@ -82,6 +82,11 @@ int main(int argc, char *argv[])
 
 	if (argc < 4)
 		return 2;
+	if (strcmp(argv[1], "namespace") == 0) {
+		lib = dlmopen(LM_ID_NEWLM, "libssl.so.3", RTLD_NOW);
+		printf("%s\n", lib ? "another libssl, in a namespace of its own" : dlerror());
+		return lib ? by_name(argv[2], argv[3]) : 1;
+	}
 	if (strcmp(argv[1], "features") == 0) {
 		static const char *const names[] = {"SSL_connect", "SSL_sendfile", "OSSL_QUIC_client_method",
 						    "SSL_write_ex2", "SSLv3_method", "gnutls_handshake"};

@@ -7,7 +7,8 @@
  *
  * A real handshake with HOST by 3; then one by the stub, which claims the same hello and shows a chain:
  * good (HOST's own), bad (a byte of the leaf turned), none, unknown (another random), resumed (the
- * good one, never verified), resumed-none, callback (bad, and a verify callback that says yes)
+ * good one, never verified), resumed-none, elsewhere (the program verifies the good one itself in
+ * the middle, the peer has shown another), quic, callback (bad, and a verify callback that says yes)
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -76,7 +77,10 @@ int main(int argc, char *argv[])
 		return 2;
 	}
 	((void (*)(const unsigned char *, int, const unsigned char *const *, const int *, int))
-		 get("stub_set"))(random, count, ders, lens, strncmp(way, "resumed", 7) == 0);
+		 get("stub_set"))(random, count, ders, lens,
+				  !strcmp(way, "elsewhere") ? 2 : strncmp(way, "resumed", 7) == 0);
+	if (!strcmp(way, "quic"))
+		printf("quic %d\n", ((void *(*)(void))get("OSSL_QUIC_client_method"))() != NULL);
 	ctx11 = ((void *(*)(const void *))get("SSL_CTX_new"))(((void *(*)(void))get("TLS_client_method"))());
 	if (!strcmp(way, "callback"))
 		((void (*)(void *, int (*)(void *, void *), void *))get("SSL_CTX_set_cert_verify_callback"))(

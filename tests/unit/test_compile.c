@@ -117,7 +117,7 @@ static void test_keys(void **state)
 		{"a limit", OK "limits: { request = -1; over = \"stop\"; };",
 		 "p.cfg:2: error: limits.request is the number -1; accepted is a whole number from "
 		 "0 (no limit) to "
-		 "1000000\n"
+		 "1024\n"
 		 "p.cfg:2: error: limits.over is \"stop\"; accepted is \"warn\", \"fail\" or "
 		 "\"queue\"\n"},
 		{"a signal that is none of ours", OK "background: { signal = \"SIGKILL\"; };",

@@ -26,7 +26,7 @@ struct probe {
 	const struct leash_verify_calls *calls;
 	const struct leash_probe_in *in;
 	struct leash_probe_out *out;
-	int64_t deadline_ns;
+	int64_t deadline_ns, silence_ns; /* of all; of the first byte, 0: of no matter */
 	int fd; /* -1: none */
 	SSL *ssl;
 	BIO *from_net, *to_net;
@@ -47,16 +47,19 @@ static int64_t now_ns(void)
 /* Rounded up: rounded down, the last millisecond would be spent spinning. */
 static int wait_for(const struct probe *probe, short events)
 {
-	int64_t left_ms = (probe->deadline_ns - now_ns() + 999999) / 1000000;
+	const bool silent = probe->silence_ns && probe->silence_ns < probe->deadline_ns;
+	const int late = silent ? -EBUSY : -ETIMEDOUT;
+	int64_t left_ms =
+		((silent ? probe->silence_ns : probe->deadline_ns) - now_ns() + 999999) / 1000000;
 	int ready;
 
 	if (left_ms <= 0)
-		return -ETIMEDOUT;
+		return late;
 	ready = probe->calls->poll_fd(probe->fd, events,
 				      left_ms > INT_MAX ? INT_MAX : (int)left_ms);
 	if (ready < 0)
 		return errno == EINTR ? 0 : -errno;
-	return ready == 0 ? -ETIMEDOUT : 0;
+	return ready == 0 ? late : 0;
 }
 
 static bool is_pending(int error)
@@ -121,6 +124,7 @@ static int fill(struct probe *probe)
 		ssize_t n = probe->calls->recv(probe->fd, bytes, sizeof(bytes), 0);
 		int error;
 
+		probe->silence_ns = n > 0 ? 0 : probe->silence_ns;
 		if (n > 0)
 			return BIO_write(probe->from_net, bytes, (int)n) == n ? 0 : -ENOMEM;
 		if (n == 0)
@@ -315,6 +319,8 @@ int leash_probe(const struct leash_verify_calls *calls, const struct leash_probe
 	ERR_clear_error();
 	if (prepare(&probe)) {
 		error = dial(&probe);
+		if (error == 0 && in->silence_ms > 0)
+			probe.silence_ns = now_ns() + (int64_t)in->silence_ms * 1000000;
 		if (error == 0)
 			error = shake(&probe);
 	} else {

@@ -16,7 +16,7 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 
-#define LEASH_VERIFIER_ABI 1u
+#define LEASH_VERIFIER_ABI 2u
 #define LEASH_VERIFIER_NAME "libnetleash-verify.so"
 #define LEASH_VERIFIER_ENTRY "leash_verifier_entry"	/* the one exported symbol */
 
@@ -114,6 +114,7 @@ struct leash_probe_in {
 	socklen_t addr_len;
 	const char *sni;		/* NULL: none */
 	int timeout_ms;
+	int silence_ms;			/* 0, or: EBUSY if a server that has accepted says nothing for so long */
 	uint16_t min_version, max_version;	/* 0: TLS 1.2 … newest; else 0x0301 … */
 };
 

@@ -1,6 +1,6 @@
 # netleash: build, check, install.
 #
-#   make [VARIANT=release|debug|asan|tsan|cov] [V=1] [WERROR=1] [CC=clang]
+#   make [VARIANT=release|debug|asan|tsan|cov|torture] [V=1] [WERROR=1] [CC=clang]
 #
 # release is built in build/, the other variants in build/VARIANT/.
 
@@ -39,6 +39,8 @@ COMMON		:= -std=c11 -D_GNU_SOURCE -I. -g -fvisibility=hidden -fexceptions -fno-s
 OPT.release	:= -O2
 OPT.debug	:= -O0
 OPT.asan	:= -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+# torture: see below, and scripts/check-torture.sh
+OPT.torture	:= -O1 -fno-omit-frame-pointer
 OPT.tsan	:= -O1 -fsanitize=thread -fno-omit-frame-pointer
 OPT.cov		:= -O0 --coverage
 OPT		:= $(OPT.$(VARIANT))
@@ -62,6 +64,15 @@ COMPILE_LIBS	:= $(shell echo 'int main(void){return 0;}' | $(CC) -x c -o /dev/nu
 		   || echo -lconfig -ljansson -lidn2)
 COMPILE_CFLAGS	:= $(shell $(PKG_CONFIG) --cflags libconfig jansson libidn2 2>/dev/null)
 
+# Where everything is there as an archive, libc too, the command that starts programs needs no loader; the parts
+# that do are in netleash-full (shim/launch/short/short.c).
+SHORT_LIBS	:= -lconfig -ljansson -lidn2 -lunistring
+FULL		:=
+ifneq ($(filter release debug,$(VARIANT)),)
+FULL		:= $(shell echo 'int main(void){return 0;}' | $(CC) -static-pie -x c -o /dev/null - $(SHORT_LIBS) 2>/dev/null \
+		   && echo '$(B)/netleash-full')
+endif
+
 POLICY_SRC	:= $(wildcard policy/*.c)
 COMPILE_SRC	:= $(wildcard policy/compile/*.c)
 WIRE_SRC	:= $(wildcard shim/wire/*.c)
@@ -76,6 +87,7 @@ obj		= $(patsubst %.c,$(B)/obj/%.o,$(1))
 pic		= $(patsubst %.c,$(B)/pic/%.o,$(patsubst %.S,$(B)/pic/%.o,$(1)))
 
 SHIM_OBJ	:= $(call pic,$(SHIM_SRC) $(SHIM_ASM) $(POLICY_SRC) $(WIRE_SRC) $(HTTP_SRC))
+NOT_SHORT	:= $(call obj,shim/launch/cmd_cert.c shim/launch/cert_look.c shim/launch/cert_tell.c shim/launch/focus.c)
 COMMAND_OBJ	:= $(call obj,$(LAUNCH_SRC) $(POLICY_SRC) $(COMPILE_SRC) $(WIRE_SRC) $(EVENT_SRC) shim/core/carry.c)
 
 UNIT_SRC	:= $(wildcard tests/unit/test_*.c)
@@ -88,9 +100,9 @@ SNIP_BIN	:= $(patsubst tests/snip/%.c,$(B)/snip/%,$(SNIP_SRC))
 FUZZ_SRC	:= $(wildcard tests/fuzz/fuzz_*.c)
 FUZZ_BIN	:= $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(FUZZ_SRC))
 
-.PHONY: all check check-unit check-e2e check-asan layers hooks fuzz fuzz-smoke bench lint \
+.PHONY: all check check-unit check-e2e check-asan check-torture layers hooks fuzz fuzz-smoke bench lint \
 	snips install uninstall clean help
-all: $(B)/libnetleash.so $(B)/libnetleash-verify.so $(B)/netleash
+all: $(B)/libnetleash.so $(B)/libnetleash-verify.so $(B)/netleash $(FULL)
 
 $(B)/obj/%.o: %.c
 	$(say) CC $<
@@ -117,8 +129,14 @@ $(B)/libnetleash.map: shim/hooks.def shim/tls/tls.def scripts/gen-map.sh
 	$(Q)CC="$(CC)" scripts/gen-map.sh shim/hooks.def > $@.new && mv $@.new $@
 
 # A sanitized object leaves the runtime to the program (style.md: -z defs only where it can hold).
-ifeq ($(filter asan tsan,$(VARIANT)),)
+ifeq ($(filter asan tsan torture,$(VARIANT)),)
 SHIM_DEFS	:= -Wl,-z,defs
+endif
+# In a sanitized program the object starts before the sanitizer does, and is called by it while it
+# starts: only what touches the bytes of requests can be sanitized as well.
+ifeq ($(VARIANT),torture)
+$(call pic,$(HTTP_SRC) $(WIRE_SRC) $(filter shim/tls/% shim/conn/exchange% shim/conn/plain% shim/conn/tasks%,$(SHIM_SRC))): \
+	OPT = $(OPT.asan)
 endif
 $(B)/libnetleash.so: $(SHIM_OBJ) $(B)/libnetleash.map
 	$(say) LD $@
@@ -134,9 +152,19 @@ $(B)/libnetleash-verify.so: $(call pic,$(VERIFY_SRC))
 		-Wl,-z,now,-z,relro,-z,nodelete,-Bsymbolic,--hash-style=gnu,--gc-sections,-O1 $(SHIM_DEFS) \
 		-Wl,--exclude-libs,ALL,--as-needed $(LDFLAGS) -o $@ $^ -l:libssl.a -l:libcrypto.a
 
+ifeq ($(FULL),)
 $(B)/netleash: $(COMMAND_OBJ)
 	$(say) LD $@
 	$(Q)$(CC) $(OPT) $(LDFLAGS) -Wl,-z,now,-z,relro -o $@ $(COMMAND_OBJ) $(COMPILE_LIBS)
+else
+$(B)/netleash: $(filter-out $(NOT_SHORT),$(COMMAND_OBJ)) $(call obj,shim/launch/short/short.c)
+	$(say) LD $@
+	$(Q)$(CC) $(OPT) $(LDFLAGS) -static-pie -Wl,-z,now,-z,relro,--gc-sections -o $@ $^ $(SHORT_LIBS)
+
+$(B)/netleash-full: $(COMMAND_OBJ)
+	$(say) LD $@
+	$(Q)$(CC) $(OPT) $(LDFLAGS) -Wl,-z,now,-z,relro -o $@ $(COMMAND_OBJ) $(COMPILE_LIBS)
+endif
 
 $(B)/libunit.a: $(UNIT_LIB_OBJ)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
@@ -159,6 +187,11 @@ $(B)/snip/%: tests/snip/%.c
 	$(Q)$(CC) -std=gnu11 -g -O1 -w -MMD -MP -MF $@.d -o $@ $< $$(sed -n '1s,^/\* build: \(.*\) \*/$$,\1,p' $<)
 snips: $(SNIP_BIN)
 
+$(B)/torture: $(wildcard tests/torture/*.[ch])
+	$(say) LD $@
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=c11 -D_GNU_SOURCE -g -O1 -Wall -Wextra -Wshadow $(OPT.asan) -o $@ $(filter %.c,$^) -lssl -lcrypto
+
 $(B)/fuzz/%: tests/fuzz/%.c $(POLICY_SRC) $(WIRE_SRC) $(HTTP_SRC) $(EVENT_SRC)
 	$(say) FUZZ $@
 	@mkdir -p $(@D)
@@ -180,6 +213,9 @@ check-asan:
 
 unit: $(UNIT_BIN)
 
+check-torture:
+	$(Q)scripts/check-torture.sh
+
 check-e2e: all snips
 	$(Q)scripts/check-e2e.sh
 
@@ -199,6 +235,7 @@ lint:
 install: all
 	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(DOCDIR)
 	install -m 755 $(B)/netleash $(DESTDIR)$(LIBDIR)/netleash
+	$(if $(FULL),install -m 755 $(FULL) $(DESTDIR)$(LIBDIR)/netleash-full)
 	install -m 755 $(B)/libnetleash.so $(DESTDIR)$(LIBDIR)/libnetleash.so
 	install -m 755 $(B)/libnetleash-verify.so $(DESTDIR)$(LIBDIR)/libnetleash-verify.so
 	ln -sfn ../lib/netleash/netleash $(DESTDIR)$(BINDIR)/netleash
@@ -207,7 +244,8 @@ install: all
 	install -m 644 policy/example.cfg README.md LICENSE $(DESTDIR)$(DOCDIR)/
 
 uninstall:
-	rm -f $(DESTDIR)$(BINDIR)/netleash $(DESTDIR)$(LIBDIR)/netleash $(DESTDIR)$(LIBDIR)/libnetleash.so \
+	rm -f $(DESTDIR)$(BINDIR)/netleash $(DESTDIR)$(LIBDIR)/netleash $(DESTDIR)$(LIBDIR)/netleash-full \
+		$(DESTDIR)$(LIBDIR)/libnetleash.so \
 		$(DESTDIR)$(LIBDIR)/libnetleash-verify.so \
 		$(DESTDIR)$(MANDIR)/man1/netleash.1 $(DESTDIR)$(MANDIR)/man5/netleash.cfg.5 \
 		$(DESTDIR)$(DOCDIR)/example.cfg $(DESTDIR)$(DOCDIR)/README.md $(DESTDIR)$(DOCDIR)/LICENSE
@@ -218,7 +256,7 @@ clean:
 
 help:
 	@sed -n '2,6s/^# \{0,1\}//p' Makefile
-	@echo 'Targets: all check check-unit check-e2e check-asan layers hooks fuzz fuzz-smoke bench lint snips install uninstall clean'
+	@echo 'Targets: all check check-unit check-e2e check-asan check-torture layers hooks fuzz fuzz-smoke bench lint snips install uninstall clean'
 
 # Objects made on the way stay.
 .SECONDARY:

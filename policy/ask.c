@@ -99,6 +99,9 @@ static bool is_host(const struct leash_peer *peer, const char *name, const char 
 		addr.scope = peer->addr.scope;	/* a Host line has none (RFC 3986 3.2.2) */
 		return leash_addr_equal(&addr, &peer->addr);
 	}
+	/* Mostly it is written as it was resolved. */
+	if (name[0] && strlen(name) == len && memcmp(host, name, len) == 0)
+		return true;
 	normal_len = leash_name_normal(host, len, normal);
 	if (normal_len < 0)
 		return false;

@@ -18,6 +18,10 @@ want=$(sed 's/^\t*//' <<'LIST' | sort
 	usr/share/man/man5/netleash.cfg.5
 LIST
 )
+# The command in two: where libc can be linked statically.
+if [ -e build/netleash-full ]; then
+	want=$(printf '%s\n%s\n' "$want" usr/lib/netleash/netleash-full | sort)
+fi
 if [ -e build/libnetleash-verify.so ]; then
 	want=$(printf '%s\n%s\n' "$want" usr/lib/netleash/libnetleash-verify.so | sort)
 fi
@@ -26,6 +30,7 @@ diff <(cd "$dir" && find usr ! -type d | sort) <(printf '%s\n' "$want")
 # Through the link in bin/ the command finds the object beside itself, not a file of the build.
 "$dir/usr/bin/netleash" run -p policy/example.cfg --quiet -- sh -c 'echo "$LD_PRELOAD"' |
 	grep -qx "$dir/usr/lib/netleash/libnetleash.so"
+"$dir/usr/bin/netleash" cert --help | grep -q '^Usage: netleash cert '
 make -s uninstall DESTDIR="$dir" PREFIX=/usr
 [ -z "$(find "$dir" ! -type d)" ]
 echo "1 passed, 0 failed"

@@ -571,30 +571,16 @@ void leash_compiled_free(struct leash_compiled *compiled)
 
 /* ------------------------------------------------------ not enforced yet */
 
-static bool has_body(const struct leash_settings *settings)
-{
-	return settings->body_convert;
-}
-
-static bool has_http2(const struct leash_settings *settings)
-{
-	return settings->http2 == LEASH_HTTP2_DENY;
-}
-
 static bool has_seal(const struct leash_settings *settings)
 {
 	return settings->seal_level != 0;
 }
 
-/* Whoever builds one of these strikes out its row. A row without a question is about the
- * Referer, which is a string and not in the settings. */
+/* Whoever builds one of these strikes out its row. */
 static const struct {
 	const char *phrase;
 	bool (*asked)(const struct leash_settings *settings);
 } unenforced[] = {
-	{"referer", NULL},
-	{"body.convert", has_body},
-	{"http2", has_http2},
 	{"seal", has_seal},
 };
 
@@ -604,11 +590,7 @@ const char *leash_compile_unenforced(const struct leash_image *image, size_t i)
 	size_t seen = 0;
 
 	for (size_t row = 0; row < sizeof(unenforced) / sizeof(unenforced[0]); row++) {
-		bool asked = unenforced[row].asked
-				     ? unenforced[row].asked(settings)
-				     : *leash_image_string(image, settings->referer) != '\0';
-
-		if (asked && seen++ == i)
+		if (unenforced[row].asked(settings) && seen++ == i)
 			return unenforced[row].phrase;
 	}
 	return NULL;

@@ -65,6 +65,9 @@ ssize_t leash_conn_writev(int fd, const struct iovec *iov, int count);
 ssize_t leash_conn_pwritev2(int fd, const struct iovec *iov, int count, off_t offset, int flags);
 /* Bytes that nobody can see: 0 if they may go, -EINVAL until the connection is judged */
 int leash_conn_unseen(int fd, const char *call);
+ssize_t leash_conn_sendfile(int out_fd, int in_fd, off_t *offset, size_t len);
+ssize_t leash_conn_splice(int in_fd, off_t *in_offset, int out_fd, off_t *out_offset, size_t len,
+			  unsigned int flags);
 ssize_t leash_conn_read(int fd, void *buf, size_t len);
 ssize_t leash_conn_readv(int fd, const struct iovec *iov, int count);
 ssize_t leash_conn_preadv2(int fd, const struct iovec *iov, int count, off_t offset, int flags);

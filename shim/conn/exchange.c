@@ -152,10 +152,12 @@ struct leash_exchange *leash_exchange_open(struct leash_conn *conn, uint64_t coo
 	       sizeof(*ex) - offsetof(struct leash_exchange, lock));
 	ex->conn = conn;
 	ex->cookie = cookie;
+	atomic_init(&ex->epoch, leash_pool_epoch());
 	ex->opened_ns = leash_exact_ns();
 	ex->tls = tls;
 	ex->lan = gate.verdict.rule == LEASH_RULE_LAN || gate.verdict.rule == LEASH_RULE_LAN_TLS;
 	ex->audit = settings->audit;
+	ex->queries = settings->event_queries;
 	ex->convert = settings->body_convert && !ex->audit;
 	/* In the clear, nothing but its address says whom it is for; a neighbour may have many names. */
 	name = tls ? leash_flight_name(conn) : !ex->lan && gate.host ? gate.host : "";
@@ -174,11 +176,30 @@ struct leash_exchange *leash_exchange_open(struct leash_conn *conn, uint64_t coo
 	return ex;
 }
 
-/* Everybody who waits will go on waiting for ever: told, and the list is empty */
+/* One of the two is done with it. */
+static void let_go(struct leash_task *task, uint8_t who)
+{
+	if (atomic_fetch_or(&task->done, who) != 0)
+		leash_pool_give(LEASH_POOL_REQUEST, task);
+}
+
+/*
+ * Who still waits will go on waiting for ever. Said by the process that they are of: in a forked child that only
+ * frees what it has a copy of, nothing has ended.
+ */
 static void give_up(struct leash_exchange *ex)
 {
-	while (leash_exchange_answered(ex, false))
-		;
+	if (atomic_load_explicit(&ex->epoch, memory_order_relaxed) == leash_pool_epoch()) {
+		while (leash_exchange_answered(ex, false))
+			;
+		return;
+	}
+	while (ex->first) {
+		struct leash_task *task = leash_task_at(ex->first);
+
+		ex->first = task->next;
+		let_go(task, LEASH_TASK_ANSWERED);
+	}
 }
 
 int leash_exchange_alive(struct leash_exchange *ex)
@@ -339,13 +360,6 @@ static void set_clock(struct leash_exchange *ex)
 		leash_timing_next(conn, lists, start_ns);
 }
 
-/* One of the two is done with it. */
-static void let_go(struct leash_task *task, uint8_t who)
-{
-	if (atomic_fetch_or(&task->done, who) != 0)
-		leash_pool_give(LEASH_POOL_REQUEST, task);
-}
-
 /* Nothing of it has left: it never was. */
 static void unlist(struct leash_exchange *ex, struct leash_task *task)
 {
@@ -380,6 +394,7 @@ int leash_exchange_begin(struct leash_exchange *ex, const char *call)
 		return leash_exchange_full(ex, call, "too many requests wait for their answer");
 	memset(task, 0, offsetof(struct leash_task, method));
 	task->method[0] = task->target[0] = '\0';
+	atomic_store_explicit(&ex->epoch, leash_pool_epoch(), memory_order_relaxed);
 	task->begin_ns = task->start_ns = leash_exchange_now_ns();
 	task->lists = ex->lists;
 	task->fresh = !ex->began;

@@ -217,9 +217,10 @@ static int change(struct leash_exchange *ex, struct pass *pass, const uint8_t *a
 			ex->stash_len = (uint32_t)(io.out - leash_block_at(ex->stash));
 		else
 			pass->out = (size_t)(io.out - pass->buf);
-		if (ret != -ENOBUFS)
+		if (ret != -ENOBUFS && (ret < 0 || !leash_body_pending(ex->body)))
 			return ret;
-		/* The buffer has less room than a step needs: the rest of it stays empty. */
+		/* The buffer has less room than a step needs: the rest of it stays empty. What is kept for it there
+		 * would be counted by nobody. */
 		if (!stash)
 			pass->size = pass->out;
 	}
@@ -247,7 +248,7 @@ static int begin_body(struct leash_exchange *ex, struct pass *pass, const struct
 		      struct leash_task *task)
 {
 	/* What a multipart body holds may be told behind its answer. */
-	if (!task || !atomic_load_explicit(&task->classed, memory_order_acquire) ||
+	if (!ex->rs.head.text || !task || !atomic_load_explicit(&task->classed, memory_order_acquire) ||
 	    task->lists != LEASH_LIST_BIT(LEASH_LIST_REQUEST))
 		return 0;
 	/* More input than a read that may grow brings: another thread wrote this request meanwhile. */
@@ -487,6 +488,7 @@ ssize_t leash_exchange_in(struct leash_exchange *ex, void *buf, size_t got, size
 		return ret;
 	if (ex->in_raw && !leash_exchange_pending(ex))
 		return ex->closes ? 0 : (ssize_t)got;
+	atomic_store_explicit(&ex->epoch, leash_pool_epoch(), memory_order_relaxed);
 	ret = run(ex, &pass);
 	return ret < 0 ? ret : (ssize_t)pass.out;
 }

@@ -52,6 +52,7 @@ struct leash_exchange {
 	struct leash_conn *conn;
 	uint64_t cookie;
 	int64_t opened_ns;
+	_Atomic uint32_t epoch;		/* of the process that used it last; a forked child has a copy */
 	uint32_t row;			/* of its host on the session's page + 1; 0: not known yet */
 	uint32_t name;			/* of leash_names_intern(); 0: a LAN peer without one */
 	uint32_t first, last;		/* tasks that wait: index + 1, 0: none */
@@ -66,6 +67,7 @@ struct leash_exchange {
 	bool tls, lan;			/* lan: its peer needs no entry */
 	bool audit;			/* no byte is changed or held, only looked at */
 	bool convert;			/* bodies of requests are given as UTF-8 */
+	bool queries;			/* what stands behind a '?' is recorded */
 	uint8_t lists;			/* that hold its name */
 	/* out */
 	uint8_t preface;		/* bytes of an HTTP/2 preface that were taken */
@@ -73,6 +75,7 @@ struct leash_exchange {
 	bool out_raw;			/* nothing is looked at any more */
 	bool out_over;			/* nothing more may leave */
 	bool began;			/* there was a request */
+	uint8_t ordinary[2];		/* lists of an ordinary request, [1]: of GET; 0: not asked yet */
 	/* in */
 	bool in_raw, closes, closed;
 };

@@ -112,7 +112,8 @@ static int judge_one_host(struct leash_exchange *ex, const struct leash_http1_ho
 	gate.peer.addr.family = 0;
 	if (conn)
 		leash_conn_gate(&gate, conn, call);
-	verdict = leash_policy_host(leash_image_get(), &gate.peer, name, text, text ? strlen(text) : 0);
+	verdict = leash_policy_host(leash_image_get(), &gate.peer, name, text,
+				    !text ? 0 : text == ascii ? strlen(text) : host->name_len);
 	return verdict.action == LEASH_ALLOW && !verdict.would ? 0 :
 								  refuse_host(ex, verdict, text, call, task);
 }
@@ -138,12 +139,21 @@ static int judge_class(struct leash_exchange *ex, const char *call, struct leash
 		.name = leash_exchange_name(ex),
 		.port = ex->conn->port,
 		.lan = ex->lan,
-		.get = strcmp(task->method, "GET") == 0,
+		.get = memcmp(task->method, "GET", 4) == 0,
 		.kind = kind,
 	};
 	const struct leash_complaint complaint = {.call = call, .api = api_of(kind), .task = task};
-	const struct leash_verdict verdict = leash_policy_request(leash_image_get(), &ask);
-	int ret = leash_exchange_refuse(ex, verdict, &complaint);
+	uint8_t *known = kind == LEASH_KIND_ORDINARY ? &ex->ordinary[ask.get] : NULL;
+	struct leash_verdict verdict = {.action = LEASH_ALLOW, .lists = known ? *known : 0};
+	int ret = 0;
+
+	/* The answer to the same question is the same. */
+	if (!verdict.lists) {
+		verdict = leash_policy_request(leash_image_get(), &ask);
+		ret = leash_exchange_refuse(ex, verdict, &complaint);
+		if (known && verdict.action == LEASH_ALLOW && !verdict.would)
+			*known = verdict.lists;
+	}
 
 	if (ret < 0)
 		return ret;
@@ -164,12 +174,13 @@ static int judge_class(struct leash_exchange *ex, const char *call, struct leash
 static int judge_head(struct leash_exchange *ex, const char *call, struct leash_task *task)
 {
 	const struct leash_http1_request *facts = &ex->rq.http.facts;
-	size_t len = strlen(facts->target);
+	const size_t shown = facts->target_len < sizeof(facts->target) ? facts->target_len :
+									sizeof(facts->target) - 1;
+	const char *query = ex->queries ? NULL : memchr(facts->target, '?', shown);
+	/* A query may hold what is nobody's business (policy 12). */
+	const size_t len = query ? (size_t)(query - facts->target) : shown;
 	int ret;
 
-	/* A query may hold what is nobody's business (policy 12). */
-	if (!settings()->event_queries)
-		len = strcspn(facts->target, "?#");
 	leash_exchange_lock(ex);
 	memcpy(task->target, facts->target, len);
 	task->target[len] = '\0';
@@ -210,7 +221,9 @@ static int judge(struct leash_exchange *ex, const struct leash_request_out *out,
 		return ret;
 	}
 	if (task)
-		atomic_fetch_add_explicit(&task->sent, out->len, memory_order_relaxed);
+		atomic_store_explicit(&task->sent,
+				      atomic_load_explicit(&task->sent, memory_order_relaxed) + out->len,
+				      memory_order_relaxed);
 	if (out->events & LEASH_REQUEST_END)
 		leash_exchange_written(ex);
 	return out->events & LEASH_REQUEST_RAW ? judge_raw(ex, call) : 0;

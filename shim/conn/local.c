@@ -11,7 +11,7 @@
 #include "shim/core/sys.h"
 
 #define MAX_AGE_NS 1000000000
-#define FRESH_NS 200000000	/* before a refusal: who is refused again and again does not read again and again */
+#define FRESH_NS 500000000	/* before a refusal: who is refused again and again does not read again and again */
 #define COPIES 4	/* a reader may hold one while the next ones are written; 4 s of grace at least */
 
 static struct leash_net copies[COPIES];

@@ -14,7 +14,7 @@
 #include "shim/core/sys.h"
 #include "shim/life/deadline.h"
 
-#define PLAIN_MAX 1024		/* connections at once; past it they are refused */
+#define PLAIN_MAX LEASH_CONN_MAX	/* connections at once */
 #define TURNS_MAX 10000		/* some 10 ms of waiting for another thread that sends */
 #define GONE 0x80000000u
 
@@ -31,18 +31,23 @@ struct plain {
 };
 
 static struct plain plains[PLAIN_MAX];
+static _Atomic uint32_t hand;		/* none is free below it: the used ones stay close together */
 
 /* ------------------------------------------------------------------------ taking, giving */
 
 static void finish(struct plain *plain)
 {
+	const uint32_t index = (uint32_t)(plain - plains);
 	struct leash_exchange *ex = plain->ex;
+	uint32_t now = atomic_load_explicit(&hand, memory_order_relaxed);
 
 	plain->ex = NULL;
 	if (plain->pid == leash_sys_getpid())
 		leash_exchange_close(ex);
 	atomic_store(&plain->uses, 0);
 	atomic_store(&plain->cookie, 0);
+	while (now > index && !atomic_compare_exchange_weak(&hand, &now, index))
+		;
 }
 
 static void let_go(struct plain *plain)
@@ -86,15 +91,21 @@ static void sweep(void)
 
 static struct plain *claim(uint64_t cookie)
 {
+	const uint32_t start = atomic_load_explicit(&hand, memory_order_relaxed);
+
 	for (uint32_t i = 0; i < 2 * PLAIN_MAX; i++) {
-		struct plain *plain = &plains[i % PLAIN_MAX];
+		const uint32_t at = (start + i) % PLAIN_MAX;
+		struct plain *plain = &plains[at];
+		uint32_t seen = start;
 		uint64_t none = 0;
 
 		if (i == PLAIN_MAX)
 			sweep();
 		if (atomic_load_explicit(&plain->cookie, memory_order_relaxed) == 0 &&
-		    atomic_compare_exchange_strong(&plain->cookie, &none, cookie))
+		    atomic_compare_exchange_strong(&plain->cookie, &none, cookie)) {
+			atomic_compare_exchange_strong(&hand, &seen, at + 1);
 			return plain;
+		}
 	}
 	return NULL;
 }
@@ -454,42 +465,61 @@ static ssize_t drop(struct plain *plain, int fd, size_t size, struct msghdr *msg
 	return ret;
 }
 
+/* What the first bytes left over, into the buffers behind them: whoever gave several expects as much as there is */
+static size_t pull_rest(struct plain *plain, const struct msghdr *msg, size_t i, size_t at)
+{
+	size_t done = 0;
+
+	for (; i < msg->msg_iovlen && leash_exchange_pending(plain->ex); i++, at = 0) {
+		char *buf = msg->msg_iov[i].iov_base;
+		const size_t size = msg->msg_iov[i].iov_len - at;
+
+		if (size > 0 && leash_probe(buf + at, 1))
+			done += leash_exchange_pull(plain->ex, buf + at, size);
+	}
+	return done;
+}
+
+static ssize_t receive_all(struct plain *plain, int fd, struct msghdr *msg, int flags)
+{
+	const bool whole = (flags & MSG_WAITALL) && !(flags & MSG_PEEK);
+	size_t done = 0;
+
+	flags &= ~MSG_WAITALL;
+	for (size_t i = 0; i < msg->msg_iovlen; i++) {
+		char *buf = msg->msg_iov[i].iov_base;
+		const size_t size = msg->msg_iov[i].iov_len;
+		ssize_t ret;
+
+		for (size_t at = 0; at < size; at += (size_t)ret) {
+			if (flags & MSG_TRUNC)
+				ret = drop(plain, fd, size - at, msg, flags);
+			else
+				ret = leash_probe(buf + at, 1) ? receive(plain, fd, buf + at, size - at, msg, flags)
+							       : -EFAULT;
+			if (ret <= 0)
+				return done > 0 ? (ssize_t)done : ret;
+			done += (size_t)ret;
+			if (!whole)
+				return (ssize_t)(done + (flags & (MSG_PEEK | MSG_TRUNC)
+								 ? 0
+								 : pull_rest(plain, msg, i, at + (size_t)ret)));
+		}
+	}
+	return (ssize_t)done;
+}
+
 ssize_t leash_plain_receive(struct leash_conn *conn, int fd, struct msghdr *msg, int flags)
 {
-	const int ways = flags & ~MSG_WAITALL;
 	struct plain *plain;
-	size_t done = 0;
-	ssize_t ret = 0;
+	ssize_t ret;
 
 	if (flags & (MSG_ERRQUEUE | MSG_OOB))
 		return LEASH_REAL(recvmsg, fd, msg, flags);
 	plain = enter(conn);
 	if (!plain)
 		return -EBADF;
-	for (size_t i = 0; i < msg->msg_iovlen; i++) {
-		char *buf = msg->msg_iov[i].iov_base;
-		size_t size = msg->msg_iov[i].iov_len;
-
-		if (size == 0)
-			continue;
-		if (!(flags & MSG_TRUNC) && !leash_probe(buf, 1)) {
-			ret = -EFAULT;
-			break;
-		}
-		while (size > 0) {
-			ret = flags & MSG_TRUNC ? drop(plain, fd, size, msg, ways)
-						: receive(plain, fd, buf, size, msg, ways);
-			if (ret <= 0 || !(flags & MSG_WAITALL) || (flags & MSG_PEEK))
-				break;
-			buf += ret;
-			size -= (size_t)ret;
-			done += (size_t)ret;
-		}
-		if (ret <= 0 || size > 0)
-			break;
-	}
+	ret = receive_all(plain, fd, msg, flags);
 	leave(plain);
-	if (flags & MSG_WAITALL && !(flags & MSG_PEEK))
-		return done > 0 ? (ssize_t)done : ret;
 	return ret;
 }

@@ -50,6 +50,8 @@ static uint8_t *base_of(enum leash_pool kind)
 	mapped = map(size);
 	if (mapped < 0)
 		return NULL;
+	/* One block must not cost two megabytes. */
+	LEASH_SYS(SYS_madvise, mapped, size, MADV_NOHUGEPAGE);
 	if (atomic_compare_exchange_strong(&pools[kind].base, &expected, (uint8_t *)mapped))
 		return (uint8_t *)mapped;
 	LEASH_SYS(SYS_munmap, mapped, size);

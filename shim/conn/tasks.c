@@ -214,10 +214,11 @@ void leash_tasks_look(struct leash_conn *conn)
 
 void leash_tasks_drop(struct leash_conn *conn, int fd)
 {
-	if (atomic_load(&conn->waits) == LEASH_WAITS_SOCKET && fd >= 0)
+	uint32_t socket = LEASH_WAITS_SOCKET;
+
+	if (atomic_compare_exchange_strong(&conn->waits, &socket, LEASH_WAITS_NOT) && fd >= 0)
 		undeafen(fd);
-	leash_place_wake(conn);
-	leash_place_give(conn);
+	leash_tasks_end(conn);
 }
 
 /* --------------------------------------------------------------------------------- tasks */
@@ -238,8 +239,10 @@ int leash_tasks_begin(struct leash_conn *conn, int fd, uint8_t lists, const stru
 	sweep(settings, classes, settings->limits_over != LEASH_OVER_WARN, true);
 	if (take(conn, settings, classes, false))
 		return 0;
-	if (!queues)
+	if (!queues) {
+		conn->over = 1;			/* if it goes on, that was recorded */
 		return say(gate, first_of(classes), true);
+	}
 	if (!is_blocking(fd) && deafen(fd) == 0) {
 		stand_in_line(conn, classes, LEASH_WAITS_SOCKET);
 		return 0;
@@ -261,7 +264,7 @@ int leash_tasks_request(struct leash_conn *conn, int fd, uint8_t lists, const ch
 	if (!image || leash_proc_foreign() || (held >= 0 && (classes & LEASH_LIST_BIT(held))))
 		return 0;
 	settings = leash_image_settings(image);
-	if (leash_likely(take(conn, settings, classes, held >= 0)))
+	if (leash_likely(take(conn, settings, classes, held >= 0)) || (held < 0 && conn->over))
 		return 0;
 	sweep(settings, classes, settings->limits_over != LEASH_OVER_WARN, true);
 	if (take(conn, settings, classes, held >= 0))
@@ -317,6 +320,7 @@ void leash_tasks_turn(struct leash_conn *conn)
 
 void leash_tasks_end(struct leash_conn *conn)
 {
+	conn->over = 0;
 	leash_place_give(conn);
 }
 

@@ -69,7 +69,8 @@ int leash_tasks_raw(struct leash_conn *conn, int fd, const struct leash_gate *ga
 /** leash_tasks_look() - For the watcher: is there a place for one that waits? */
 void leash_tasks_look(struct leash_conn *conn);
 
-/** leash_tasks_drop() - It does not wait any longer, because it is over. @fd: its socket, or -1 */
+/** leash_tasks_drop() - It is over, and its socket, if it waited, hears again. @fd: it, or -1. A thread that
+ *  waits is woken by leash_place_wake() when the state of its connection says so too */
 void leash_tasks_drop(struct leash_conn *conn, int fd);
 
 #endif

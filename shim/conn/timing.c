@@ -11,6 +11,7 @@
 #include "shim/core/probe.h"
 #include "shim/core/proc.h"
 #include "shim/core/sys.h"
+#include "shim/life/places.h"
 #include "shim/wire/tls_hello.h"
 #include "shim/wire/tls_turns.h"
 
@@ -275,8 +276,10 @@ static void tell(struct leash_conn *conn, enum leash_conn_state why, int64_t now
 	size_t len;
 
 	/* Processes that share the socket may each have ended it. */
-	if (!lookup && !leash_background_tell_once(leash_session_get(), conn->cookie ^ (uint64_t)start_ns))
+	if (!lookup && !leash_background_tell_once(leash_session_get(), conn->cookie ^ (uint64_t)start_ns)) {
+		leash_place_wake(conn);
 		return;
+	}
 	if (lookup) {
 		leash_gate_name(&gate, "resolve", leash_names_text(leash_conn_more(conn)->dns_name[0]), verdict);
 	} else {
@@ -308,6 +311,7 @@ static void tell(struct leash_conn *conn, enum leash_conn_state why, int64_t now
 	gate.hint_text = hint;
 	leash_gate_ended(&gate, why == LEASH_CONN_EXPIRED ? LEASH_EVENT_TIMEOUT
 							  : LEASH_EVENT_INTERRUPTED);
+	leash_place_wake(conn);
 }
 
 static bool may_end(struct leash_conn *conn, int fd, enum leash_conn_state why)

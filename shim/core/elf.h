@@ -46,6 +46,8 @@ bool leash_elf_open(const struct link_map *map, struct leash_elf *ret);
  * Return: address, or NULL
  */
 void *leash_elf_find(const struct leash_elf *elf, const char *name, uint32_t hash);
+/** leash_elf_find_sized() - The same where the length of the name is known. @size: with its NUL */
+void *leash_elf_find_sized(const struct leash_elf *elf, const char *name, size_t size, uint32_t hash);
 
 /** leash_elf_self() - Our own entry in ld.so's list, or NULL */
 struct link_map *leash_elf_self(void);

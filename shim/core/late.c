@@ -16,6 +16,7 @@
 #include <resolv.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -107,6 +108,14 @@ LATE(int, dlclose, (void *handle), (handle))
 LATE(char *, dlerror, (void), ())
 
 LATE(int *, __h_errno_location, (void), ())
+LATE(FILE *, fopencookie, (void *restrict cookie, const char *restrict mode, cookie_io_functions_t calls),
+     (cookie, mode, calls))
+LATE(int, fclose, (FILE *file), (file))
+
+/* What pthread_atfork() of the static part of libc calls */
+int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void), void *object);
+LATE(int, __register_atfork, (void (*prepare)(void), void (*parent)(void), void (*child)(void), void *object),
+     (prepare, parent, child, object))
 LATE(struct __res_state *, __res_state, (void), ())
 LATE(int, __res_ninit, (res_state state), (state))
 
@@ -114,6 +123,12 @@ void freeaddrinfo(struct addrinfo *list)
 {
 	FIND(freeaddrinfo);
 	late_real(list);
+}
+
+void explicit_bzero(void *at, size_t len)
+{
+	FIND(explicit_bzero);
+	late_real(at, len);
 }
 
 /* The compiler's own call, where a frame was overwritten. */

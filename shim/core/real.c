@@ -115,10 +115,10 @@ static size_t objects_behind(struct leash_elf elf[static SEARCHED_MAX])
 	return count;
 }
 
-static void *find(const struct leash_elf *elf, size_t count, const char *name, uint32_t hash)
+static void *find(const struct leash_elf *elf, size_t count, const char *name, size_t size, uint32_t hash)
 {
 	for (size_t i = 0; i < count; i++) {
-		void *address = leash_elf_find(&elf[i], name, hash);
+		void *address = leash_elf_find_sized(&elf[i], name, size, hash);
 
 		/* Found in ourselves: a list that is not what it says (hooks.md R4). */
 		if (address)
@@ -138,7 +138,7 @@ int leash_real_bind(const char **ret_missing)
 	int ret = 0;
 
 	for (size_t i = 0; i < sizeof(offsets) / sizeof(*offsets); i++) {
-		address = find(elf, count, name, offsets[i].hash);
+		address = find(elf, count, name, offsets[i].name_size, offsets[i].hash);
 		if (!address) {
 			memcpy(&address, &none, sizeof(address));
 			if (!(offsets[i].offset & 1) && ret == 0) {
@@ -150,7 +150,7 @@ int leash_real_bind(const char **ret_missing)
 		name += offsets[i].name_size;
 	}
 	for (size_t i = 0; i < sizeof(stubs) / sizeof(*stubs); i++) {
-		address = find(elf, count, stubs[i].name, leash_elf_hash(stubs[i].name));
+		address = find(elf, count, stubs[i].name, strlen(stubs[i].name) + 1, leash_elf_hash(stubs[i].name));
 		if (!address) {
 			memcpy(&address, &none, sizeof(address));
 			if (ret == 0) {

@@ -161,27 +161,17 @@ LEASH_EXPORT ssize_t pwritev2(int fd, const struct iovec *iov, int count, off_t 
 LEASH_EXPORT ssize_t sendfile(int out_fd, int in_fd, off_t *offset, size_t len)
 {
 	LEASH_SCOPE(scope);
-	const int ret = leash_fd_get(out_fd) & LEASH_FD_JUDGE ? leash_conn_unseen(out_fd, "sendfile")
-							      : 0;
 
-	return LEASH_LEAVE(scope, ssize_t,
-			   ret < 0 ? ret : LEASH_REAL(sendfile, out_fd, in_fd, offset, len));
+	return LEASH_LEAVE(scope, ssize_t, leash_conn_sendfile(out_fd, in_fd, offset, len));
 }
 
 LEASH_EXPORT ssize_t splice(int in_fd, off_t *in_offset, int out_fd, off_t *out_offset, size_t len,
 			    unsigned int flags)
 {
 	LEASH_SCOPE(scope);
-	int ret = leash_fd_get(out_fd) & LEASH_FD_JUDGE ? leash_conn_unseen(out_fd, "splice") : 0;
 
-	/* Out of a socket that is not judged yet: bytes nobody would see coming. */
-	if (ret == 0 && (leash_fd_get(in_fd) & LEASH_FD_JUDGE) &&
-	    (leash_fd_get(in_fd) & LEASH_FD_STREAM))
-		ret = leash_conn_unseen(in_fd, "splice");
 	return LEASH_LEAVE(scope, ssize_t,
-			   ret < 0 ? ret
-				   : LEASH_REAL(splice, in_fd, in_offset, out_fd, out_offset, len,
-						flags));
+			   leash_conn_splice(in_fd, in_offset, out_fd, out_offset, len, flags));
 }
 
 LEASH_EXPORT int aio_write(struct aiocb *cb)

@@ -321,7 +321,9 @@ static int run(struct leash_body *body, struct leash_text_io *io, enum kind kind
 		struct leash_text_io spill = *io;
 
 		leash_body_drain(queue, io);
-		if (ending ? body->state == DONE : io->in_left == 0 && body->state != LAST)
+		if (ending ? body->state == DONE : io->in_left == 0 && body->state != LAST &&
+						   !(kind == KIND_DATA && body->state == TEXT &&
+						     body->first_at < body->first_len))
 			break;
 		if (body->state == SNIFF) {
 			look(body, io, kind);
@@ -358,8 +360,11 @@ bool leash_body_begin(struct leash_body *body, const struct leash_response_head 
 	struct leash_http1_text type;
 	struct leash_body_fields fields;
 
-	memset(body, 0, sizeof(*body));
+	/* Of what is not changed nothing else is asked. */
 	body->state = DONE;
+	body->note = LEASH_BODY_NOTE_NONE;
+	body->closes = body->conv.open = body->conv.malformed = false;
+	body->label[0] = '\0';
 	if (head->framing == LEASH_FRAMED_NONE || head->status < 200 || head->status == 204 ||
 	    head->status == 206 || head->status == 304 || (ask & LEASH_ASK_HEAD))
 		return false;
@@ -367,6 +372,8 @@ bool leash_body_begin(struct leash_body *body, const struct leash_response_head 
 	type = fields.type;
 	if (!type.at || fields.coded || fields.ranged || !leash_body_is_text(leash_body_trim(leash_body_until(&type, ';'))))
 		return false;
+	memset(body, 0, sizeof(*body));
+	body->state = DONE;
 	body->framing = (uint8_t)head->framing;
 	body->chunks_ok = head->minor >= 1 && !(ask & LEASH_ASK_HTTP10);
 	if (fields.twice || !leash_body_read_charsets(body, block, fields.type, &charset) ||

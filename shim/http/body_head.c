@@ -47,16 +47,19 @@ static bool ends(struct leash_http1_text text, const char *word)
 /* @type: type/subtype, without parameters */
 bool leash_body_is_text(struct leash_http1_text type)
 {
-	static const char whole[][34] = {
-		"application/json", "application/xml", "application/javascript",
-		"application/x-www-form-urlencoded",
+	static const struct {
+		uint8_t len;
+		char word[34];
+	} whole[] = {
+		{16, "application/json"}, {15, "application/xml"}, {22, "application/javascript"},
+		{33, "application/x-www-form-urlencoded"},
 	};
 	const uint8_t *slash = type.len ? memchr(type.at, '/', type.len) : NULL;
 
 	if (!slash || slash == type.at)
 		return false;
 	for (size_t i = 0; i < ARRAY_SIZE(whole); i++) {
-		if (leash_http1_equal(type, whole[i]))
+		if (type.len == whole[i].len && leash_http1_equal(type, whole[i].word))
 			return true;
 	}
 	return begins(type, "text/") || ends(type, "+json") || ends(type, "+xml");

@@ -12,6 +12,8 @@
  */
 #include "shim/http/response.h"
 
+#include "shim/http/body_inner.h"
+
 #include <errno.h>
 #include <string.h>
 #include <sys/types.h>
@@ -180,6 +182,7 @@ static int read_field(struct header *h, const uint8_t *line, size_t len)
 
 	if (line[0] == ' ' || line[0] == '\t') {
 		/* RFC 9112 section 5.2: readers replace it by a blank, or do not */
+		head->text = head->text || h->last == LEASH_HTTP1_CONTENT_TYPE;
 		return !h->any || h->last == LEASH_HTTP1_CONTENT_LENGTH ||
 		       h->last == LEASH_HTTP1_TRANSFER_ENCODING ? -EBADMSG : 0;
 	}
@@ -208,10 +211,12 @@ static int read_field(struct header *h, const uint8_t *line, size_t len)
 		while (leash_http1_element(&value, &one))
 			head->close = head->close || leash_http1_equal(one, "close");
 		return 0;
+	case LEASH_HTTP1_CONTENT_TYPE:
+		head->text = head->text || leash_body_is_text(leash_body_trim(leash_body_until(&value, ';')));
+		return 0;
 	case LEASH_HTTP1_OTHER:
 	case LEASH_HTTP1_REFERER:
 	case LEASH_HTTP1_HOST:
-	case LEASH_HTTP1_CONTENT_TYPE:
 	case LEASH_HTTP1_CONTENT_ENCODING:
 	case LEASH_HTTP1_CONTENT_RANGE:
 	case LEASH_HTTP1_WEBSOCKET_KEY:

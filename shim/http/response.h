@@ -48,6 +48,7 @@ struct leash_response_head {
 	unsigned int upgrade;			/* LEASH_UPGRADE_* */
 	bool websocket_accept;			/* Sec-WebSocket-Accept is there */
 	bool close;				/* Connection: close */
+	bool text;				/* Content-Type may be one that http/body knows as text */
 };
 
 enum leash_response_kind {

@@ -6,31 +6,19 @@
  * that the table says what they would meet. A handshake that a client makes shows the chain; four
  * more, with one version each, show what the server offers.
  */
-#include "shim/launch/launch.h"
+#include "shim/launch/cert.h"
 
 #include <dlfcn.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <jansson.h>
 #include <limits.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "shim/tls/verifier/verifier.h"
-
-#define FILE_MAX      (4u << 20)
-#define ADDRESSES_MAX 8  /* of a name; the first that answers is taken */
-#define TIMEOUT_S     10 /* of one handshake, --timeout */
-#define SOON_DAYS     14
-#define DAY_S         86400
-#define VERSION_COUNT 4
-#define VERSION_FIRST 0x0301
+#define TIMEOUT_S 10 /* of one handshake, --timeout */
+#define SOON_DAYS 14
+#define DAY_S     86400
 
 enum { OPTION_PLATFORM = 256, OPTION_JSON, OPTION_FILE, OPTION_HOST, OPTION_TIMEOUT };
 
@@ -44,30 +32,8 @@ static const struct option options[] = {
 	LEASH_OPTIONS_COMMON,
 };
 
-/* Rows and columns, in the order in which they are shown. */
-static const struct {
-	enum leash_verify_rule rule;
-	const char *label, *key;
-} rows[] = {
-	{LEASH_VERIFY_VALID, "certificate valid", "valid"},
-	{LEASH_VERIFY_TRUSTED, "trusted root", "trusted"},
-	{LEASH_VERIFY_NAME, "name matches", "name"},
-	{LEASH_VERIFY_PERIOD, "in its validity period", "period"},
-	{LEASH_VERIFY_COMPLETE, "chain complete as served", "complete"},
-	{LEASH_VERIFY_SELF_SIGNED, "not self-signed", "selfSigned"},
-	{LEASH_VERIFY_TLS_VERSION, "TLS 1.2 or newer", "tlsVersion"},
-	{LEASH_VERIFY_STRENGTH, "key and signature strength", "strength"},
-	{LEASH_VERIFY_SAN, "subjectAltName", "subjectAltName"},
-	{LEASH_VERIFY_EKU, "extended key usage", "extendedKeyUsage"},
-	{LEASH_VERIFY_LIFETIME, "lifetime", "lifetime"},
-	{LEASH_VERIFY_CIPHER, "forward secrecy", "forwardSecrecy"},
-	{LEASH_VERIFY_SHAPE, "form (RFC 5280)", "form"},
-};
-#define ROW_COUNT (sizeof(rows) / sizeof(rows[0]))
-
-static const enum leash_verify_platform columns[] = {LEASH_VERIFY_IOS, LEASH_VERIFY_ANDROID,
-						     LEASH_VERIFY_DEVTOOLS, LEASH_VERIFY_STRICT};
-#define COLUMN_COUNT (sizeof(columns) / sizeof(columns[0]))
+const enum leash_verify_platform leash_cert_columns[LEASH_CERT_COLUMNS] = {
+	LEASH_VERIFY_IOS, LEASH_VERIFY_ANDROID, LEASH_VERIFY_DEVTOOLS, LEASH_VERIFY_STRICT};
 
 /* What public CAs may issue (Baseline Requirements 6.3.2, ballot SC-081): a warning, no rule. */
 static const struct {
@@ -78,46 +44,6 @@ static const struct {
 	{1868227200, 47, "2029-03-15"},
 	{1805068800, 100, "2027-03-15"},
 	{1773532800, 200, "2026-03-15"},
-};
-
-struct wish {
-	struct leash_compile_options compile;
-	char *file;
-	const char *host;
-	unsigned int shown, chosen; /* bits by enum leash_verify_platform */
-	int timeout_ms;
-	bool json;
-};
-
-struct target {
-	char name[LEASH_NAME_SIZE]; /* normal form; "" for an address */
-	struct leash_addr addr;     /* .family 0: a name */
-	uint16_t port;
-};
-
-/* What was seen of a server, or read from a file. */
-struct seen {
-	char address[LEASH_ADDR_TEXT_SIZE + 16]; /* "" for a file */
-	struct leash_probe_out probe;            /* the chain that is judged */
-	struct leash_der others[LEASH_CHAIN_MAX];
-	bool has_versions, version[VERSION_COUNT]; /* TLS 1.0 … 1.3 */
-	char trouble[LEASH_VERIFY_TEXT];           /* why there is no certificate */
-};
-
-struct verdicts {
-	struct leash_verify_out out[LEASH_VERIFY_PLATFORMS];
-	char warnings[4][LEASH_VERIFY_TEXT];
-	size_t warning_count;
-	bool ca_rule; /* the first of the warnings is one of the CAs' */
-	bool pass;
-};
-
-struct work {
-	const struct leash_command *self;
-	const struct wish *wish;
-	const struct leash_verifier *verifier;
-	void *store;
-	int64_t now_s;
 };
 
 /* ---------------------------------------------------------------- what is asked */
@@ -138,7 +64,7 @@ static bool parse_port(const char *text, size_t len, uint16_t *ret_port)
 }
 
 /* "HOST", "HOST:PORT", "[V6]:PORT", "V6", also behind https:// or wss://. NULL, or what is wrong */
-static const char *parse_target(const char *text, struct target *target)
+static const char *parse_target(const char *text, struct leash_cert_target *target)
 {
 	const char *colon;
 	size_t len;
@@ -150,6 +76,8 @@ static const char *parse_target(const char *text, struct target *target)
 		text += 8;
 	else if (strncasecmp(text, "wss://", 6) == 0)
 		text += 6;
+	else if (strstr(text, "://"))
+		return "a certificate belongs to a host: HOST[:PORT], https:// or wss://";
 	len = strcspn(text, "/?#");
 	colon = memrchr(text, ':', len);
 	if (colon && !leash_addr_parse(text, len, &target->addr)) {
@@ -236,267 +164,11 @@ static void *open_store(const struct leash_verifier *verifier, const struct leas
 	return store;
 }
 
-/* -------------------------------------------------------------------- a server */
-
-static int poll_fd(int fd, short events, int timeout_ms)
-{
-	struct pollfd one = {.fd = fd, .events = events};
-
-	return poll(&one, 1, timeout_ms);
-}
-
-static int probe(const struct work *work, const struct addrinfo *at, const struct target *target,
-		 uint16_t version, struct leash_probe_out *out)
-{
-	static const struct leash_verify_calls calls = {
-		.socket = socket,
-		.connect = connect,
-		.send = send,
-		.recv = recv,
-		.close = close,
-		.poll_fd = poll_fd,
-	};
-	const struct leash_probe_in in = {
-		.addr = at->ai_addr,
-		.addr_len = at->ai_addrlen,
-		.sni = target->name[0] ? target->name : NULL,
-		.timeout_ms = work->wish->timeout_ms,
-		.min_version = version,
-		.max_version = version,
-	};
-
-	return work->verifier->probe(&calls, &in, out);
-}
-
-static void tell_trouble(const struct work *work, int error, struct seen *seen)
-{
-	if (error == -ETIMEDOUT)
-		snprintf(seen->trouble, sizeof(seen->trouble),
-			 "%s: no answer within %d s: is the port right, does a firewall drop it?",
-			 seen->address, work->wish->timeout_ms / 1000);
-	else if (seen->probe.alert[0])
-		snprintf(seen->trouble, sizeof(seen->trouble), "%s: no TLS handshake: %s",
-			 seen->address, seen->probe.alert);
-	else
-		snprintf(seen->trouble, sizeof(seen->trouble), "%s: %s", seen->address,
-			 strerror(-error));
-}
-
-/* One version at a time. A server too old for the handshake of a client still shows its chain. */
-static void try_versions(const struct work *work, const struct addrinfo *at,
-			 const struct target *target, struct seen *seen)
-{
-	seen->has_versions = true;
-	for (int i = VERSION_COUNT - 1; i >= 0; i--) {
-		uint16_t version = (uint16_t)(VERSION_FIRST + i);
-		struct leash_probe_out out;
-
-		if (seen->probe.handshake_reached && seen->probe.version == version) {
-			seen->version[i] = true;
-			continue;
-		}
-		seen->version[i] = probe(work, at, target, version, &out) == 0;
-		if (seen->version[i] && !seen->probe.handshake_reached)
-			seen->probe = out;
-		else
-			work->verifier->release(&out);
-	}
-}
-
-static bool look_at(const struct work *work, const struct addrinfo *at, const struct target *target,
-		    struct seen *seen)
-{
-	char host[LEASH_ADDR_TEXT_SIZE];
-	int error = getnameinfo(at->ai_addr, at->ai_addrlen, host, sizeof(host), NULL, 0,
-				NI_NUMERICHOST);
-
-	snprintf(seen->address, sizeof(seen->address),
-		 at->ai_family == AF_INET6 ? "[%s]:%u" : "%s:%u", error ? "?" : host, target->port);
-	error = probe(work, at, target, 0, &seen->probe);
-	if (error < 0 && error != -EPROTO) {
-		tell_trouble(work, error, seen);
-		return false;
-	}
-	if (error < 0)
-		tell_trouble(work, error, seen);
-	try_versions(work, at, target, seen);
-	if (seen->probe.handshake_reached)
-		seen->trouble[0] = '\0';
-	return true;
-}
-
-static void visit(const struct work *work, const struct target *target, struct seen *seen)
-{
-	const struct addrinfo hints = {
-		.ai_socktype = SOCK_STREAM,
-		.ai_flags = AI_NUMERICSERV | (target->name[0] ? 0 : AI_NUMERICHOST),
-	};
-	char host[LEASH_ADDR_TEXT_SIZE], port[8];
-	struct addrinfo *list;
-	int error, tried = 0;
-
-	snprintf(port, sizeof(port), "%u", target->port);
-	if (!target->name[0])
-		leash_addr_text(&target->addr, host);
-	error = getaddrinfo(target->name[0] ? target->name : host, port, &hints, &list);
-	if (error) {
-		snprintf(seen->trouble, sizeof(seen->trouble), "the name cannot be resolved: %s",
-			 error == EAI_SYSTEM ? strerror(errno) : gai_strerror(error));
-		return;
-	}
-	for (const struct addrinfo *at = list; at && tried < ADDRESSES_MAX; at = at->ai_next) {
-		tried++;
-		if (look_at(work, at, target, seen))
-			break;
-	}
-	freeaddrinfo(list);
-}
-
-/* ---------------------------------------------------------------------- a file */
-
-static int digit_of(char c)
-{
-	static const char digits[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	const char *at = c ? strchr(digits, c) : NULL;
-
-	return at ? (int)(at - digits) : -1;
-}
-
-/* RFC 7468: decodes in place of the text, which is longer. -EBADMSG: not base64 */
-static int decode(const char *text, const char *end, uint8_t *to, size_t *ret_len)
-{
-	uint32_t bits = 0;
-	size_t len = 0;
-	int have = 0, padding = 0;
-
-	for (; text < end; text++) {
-		int digit = digit_of(*text);
-
-		if (*text == '=') {
-			padding++;
-			continue;
-		}
-		if (digit < 0 && strchr(" \t\r\n", *text))
-			continue;
-		if (digit < 0 || padding)
-			return -EBADMSG;
-		bits = bits << 6 | (uint32_t)digit;
-		have += 6;
-		if (have >= 8) {
-			have -= 8;
-			to[len++] = (uint8_t)(bits >> have);
-		}
-	}
-	*ret_len = len;
-	return len && padding <= 2 ? 0 : -EBADMSG;
-}
-
-static int read_all(const char *path, char **ret_text, size_t *ret_len)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC), error = 0;
-	char *text = malloc(FILE_MAX + 1);
-	size_t len = 0;
-
-	if (fd < 0 || !text)
-		error = fd < 0 ? -errno : -ENOMEM;
-	while (!error && len <= FILE_MAX) {
-		ssize_t n = read(fd, text + len, FILE_MAX + 1 - len);
-
-		if (n < 0 && errno != EINTR)
-			error = -errno;
-		if (n == 0)
-			break;
-		if (n > 0)
-			len += (size_t)n;
-	}
-	if (!error && len > FILE_MAX)
-		error = -EFBIG;
-	if (fd >= 0)
-		close(fd);
-	if (error) {
-		free(text);
-		return error;
-	}
-	text[len] = '\0';
-	*ret_text = text;
-	*ret_len = len;
-	return 0;
-}
-
-static unsigned int line_of(const char *text, const char *at)
-{
-	unsigned int line = 1;
-
-	for (; text < at; text++)
-		line += *text == '\n';
-	return line;
-}
-
-/* The certificates of a PEM text; the bytes stay in it. */
-static int take_pem(const char *path, char *text, struct leash_probe_out *out)
-{
-	static const char begin[] = "-----BEGIN CERTIFICATE-----",
-			  end[] = "-----END CERTIFICATE-----";
-	char *at = text;
-	unsigned int line = 1, next;
-	const char *counted = text;
-
-	while ((at = strstr(at, begin)) != NULL) {
-		char *start = at + sizeof(begin) - 1, *stop = strstr(start, end);
-		struct leash_der *cert = &out->certs[out->cert_count];
-
-		/* Counted before the text is overwritten. */
-		line += line_of(counted, at) - 1;
-		next = line + (stop ? line_of(at, stop) - 1 : 0);
-		if (out->cert_count == LEASH_CHAIN_MAX) {
-			leash_say("%s:%u: more than %d certificates", path, line, LEASH_CHAIN_MAX);
-			return -EBADMSG;
-		}
-		if (!stop || decode(start, stop, (uint8_t *)start, &cert->len) < 0) {
-			leash_say("%s:%u: this certificate is damaged: %s", path, line,
-				  stop ? "it is not base64" : "its end is missing");
-			return -EBADMSG;
-		}
-		cert->bytes = (const uint8_t *)start;
-		out->cert_count++;
-		line = next;
-		counted = stop;
-		at = stop + sizeof(end) - 1;
-	}
-	return 0;
-}
-
-static int read_chain(const char *path, struct seen *seen)
-{
-	struct leash_probe_out *out = &seen->probe;
-	char *text = NULL;
-	size_t len = 0;
-	int error = read_all(path, &text, &len);
-
-	if (error < 0) {
-		leash_say("%s: %s", path, strerror(-error));
-		return LEASH_EXIT_SYSTEM;
-	}
-	out->store = (uint8_t *)text;
-	if (len > 4 && text[0] == 0x30) { /* DER: SEQUENCE */
-		out->certs[0] = (struct leash_der){.bytes = out->store, .len = len};
-		out->cert_count = 1;
-	} else if (take_pem(path, text, out) < 0) {
-		return LEASH_EXIT_USAGE;
-	}
-	if (out->cert_count == 0) {
-		leash_say("%s: there is no certificate in it (-----BEGIN CERTIFICATE-----)", path);
-		return LEASH_EXIT_USAGE;
-	}
-	out->handshake_reached = true;
-	return LEASH_EXIT_OK;
-}
-
 /* --------------------------------------------------------------------- judging */
 
-static struct leash_verify_in question(const struct work *work, const struct target *target,
-				       struct seen *seen)
+static struct leash_verify_in question(const struct leash_cert_work *work,
+				       const struct leash_cert_target *target,
+				       struct leash_cert_seen *seen)
 {
 	struct leash_verify_in in = {
 		.leaf = seen->probe.certs[0],
@@ -515,7 +187,7 @@ static struct leash_verify_in question(const struct work *work, const struct tar
 	return in;
 }
 
-__attribute__((format(printf, 2, 3))) static void warn(struct verdicts *verdicts,
+__attribute__((format(printf, 2, 3))) static void warn(struct leash_cert_verdicts *verdicts,
 						       const char *format, ...)
 {
 	va_list ap;
@@ -525,12 +197,13 @@ __attribute__((format(printf, 2, 3))) static void warn(struct verdicts *verdicts
 	va_end(ap);
 }
 
-static long days_of(int64_t seconds)
+long leash_cert_days(int64_t seconds)
 {
 	return (long)(seconds / DAY_S - (seconds % DAY_S < 0));
 }
 
-static void warn_all(const struct work *work, const struct seen *seen, struct verdicts *verdicts)
+static void warn_all(const struct leash_cert_work *work, const struct leash_cert_seen *seen,
+		     struct leash_cert_verdicts *verdicts)
 {
 	struct leash_cert_facts leaf;
 	int64_t left_s;
@@ -548,36 +221,39 @@ static void warn_all(const struct work *work, const struct seen *seen, struct ve
 			     "the certificate lasts %ld days: public CAs issue %d at most since "
 			     "%s, "
 			     "so have the next one renewed automatically",
-			     days_of(period_s), ca_rules[i].days, ca_rules[i].text);
+			     leash_cert_days(period_s), ca_rules[i].days, ca_rules[i].text);
 		break;
 	}
 	left_s = leaf.not_after_s - work->now_s;
 	if (left_s > 0 && left_s < SOON_DAYS * DAY_S)
-		warn(verdicts, "the certificate expires in %ld days: renew it", days_of(left_s));
+		warn(verdicts, "the certificate expires in %ld days: renew it",
+		     leash_cert_days(left_s));
 	if (seen->has_versions && seen->version[3] && !seen->version[2])
 		warn(verdicts, "the server does not offer TLS 1.2, which is the newest that older "
 			       "Android devices speak: offer it beside 1.3");
 }
 
-static void judge(const struct work *work, const struct target *target, struct seen *seen,
-		  struct verdicts *verdicts)
+static void judge(const struct leash_cert_work *work, const struct leash_cert_target *target,
+		  struct leash_cert_seen *seen, struct leash_cert_verdicts *verdicts)
 {
 	struct leash_verify_in in = question(work, target, seen);
 
 	verdicts->pass = true;
-	for (size_t i = 0; i < COLUMN_COUNT; i++) {
-		in.platform = columns[i];
-		if (work->verifier->verify(work->store, &in, &verdicts->out[columns[i]]) != 0 &&
-		    (work->wish->chosen & 1u << columns[i]))
+	for (size_t i = 0; i < LEASH_CERT_COLUMNS; i++) {
+		in.platform = leash_cert_columns[i];
+		if (work->verifier->verify(work->store, &in,
+					   &verdicts->out[leash_cert_columns[i]]) != 0 &&
+		    (work->wish->chosen & 1u << leash_cert_columns[i]))
 			verdicts->pass = false;
 	}
 	warn_all(work, seen, verdicts);
 }
 
-/* The sentence of one rule on one platform, which verify() gives for the asking. */
-static struct leash_verify_out about(const struct work *work, const struct target *target,
-				     struct seen *seen, enum leash_verify_platform platform,
-				     enum leash_verify_rule rule)
+struct leash_verify_out leash_cert_about(const struct leash_cert_work *work,
+					 const struct leash_cert_target *target,
+					 struct leash_cert_seen *seen,
+					 enum leash_verify_platform platform,
+					 enum leash_verify_rule rule)
 {
 	struct leash_verify_in in = question(work, target, seen);
 	struct leash_verify_out out;
@@ -588,260 +264,13 @@ static struct leash_verify_out about(const struct work *work, const struct targe
 	return out;
 }
 
-/* --------------------------------------------------------------------- telling */
-
-static void print_chain(const struct work *work, const struct seen *seen)
-{
-	puts("  chain as served:");
-	for (size_t i = 0; i < seen->probe.cert_count; i++) {
-		struct leash_cert_facts facts;
-		long left;
-
-		if (work->verifier->describe(&seen->probe.certs[i], &facts) < 0) {
-			printf("    %zu  cannot be read (%zu bytes)\n", i,
-			       seen->probe.certs[i].len);
-			continue;
-		}
-		left = days_of(facts.not_after_s - work->now_s);
-		printf("    %zu  %s\n       issuer %s%s\n       %s, %s, until %s, ", i,
-		       facts.subject, facts.issuer, facts.self_signed ? " (itself)" : "", facts.key,
-		       facts.signature, facts.not_after);
-		if (left >= 0)
-			printf("%ld days left\n", left);
-		else
-			puts("expired");
-	}
-}
-
-static void print_versions(const struct seen *seen)
-{
-	if (!seen->has_versions)
-		return;
-	printf("  TLS:");
-	for (int i = 0; i < VERSION_COUNT; i++)
-		printf("%s 1.%d %s", i ? "," : "", i, seen->version[i] ? "yes" : "no");
-	if (seen->probe.handshake_reached)
-		printf("; a client gets 1.%d", seen->probe.version - VERSION_FIRST);
-	putchar('\n');
-}
-
-static const char *cell(int code)
-{
-	return code > 0 ? "FAIL" : code == 0 ? "ok" : "-";
-}
-
-static void print_row(const struct work *work, const char *label, const char *const cells[])
-{
-	int gap = 31 - printf("  %s", label);
-
-	for (size_t k = 0; k < COLUMN_COUNT; k++) {
-		if (!(work->wish->shown & 1u << columns[k]))
-			continue;
-		printf("%*s%s", gap, "", cells[k]);
-		gap = 10 - (int)strlen(cells[k]);
-	}
-	putchar('\n');
-}
-
-static void print_table(const struct work *work, const struct verdicts *verdicts)
-{
-	const struct leash_verify_out *out = verdicts->out;
-	const char *cells[COLUMN_COUNT];
-
-	putchar('\n');
-	for (size_t k = 0; k < COLUMN_COUNT; k++)
-		cells[k] = leash_platform_text[columns[k]];
-	print_row(work, "requirement", cells);
-	for (size_t i = 0; i < ROW_COUNT; i++) {
-		for (size_t k = 0; k < COLUMN_COUNT; k++)
-			cells[k] = cell(out[columns[k]].rules[rows[i].rule]);
-		print_row(work, rows[i].label, cells);
-	}
-	for (size_t k = 0; k < COLUMN_COUNT; k++)
-		cells[k] = verdicts->ca_rule ? "warning" : "ok";
-	print_row(work, "CA rules (200, 100, 47 days)", cells);
-	for (size_t k = 0; k < COLUMN_COUNT; k++)
-		cells[k] = out[columns[k]].code ? "FAIL" : "pass";
-	print_row(work, "result", cells);
-	putchar('\n');
-}
-
-/* One sentence for all platforms that say the same. */
-static void print_faults(const struct work *work, const struct target *target, struct seen *seen,
-			 const struct verdicts *verdicts)
-{
-	for (size_t i = 0; i < ROW_COUNT; i++) {
-		struct leash_verify_out out[COLUMN_COUNT];
-		bool open[COLUMN_COUNT] = {false};
-
-		for (size_t k = 0; k < COLUMN_COUNT; k++) {
-			open[k] = (work->wish->shown & 1u << columns[k]) &&
-				  verdicts->out[columns[k]].rules[rows[i].rule] > 0;
-			if (open[k])
-				out[k] = about(work, target, seen, columns[k], rows[i].rule);
-		}
-		for (size_t k = 0; k < COLUMN_COUNT; k++) {
-			if (!open[k])
-				continue;
-			printf("  %s (%s", rows[i].label, leash_platform_text[columns[k]]);
-			for (size_t m = k + 1; m < COLUMN_COUNT; m++) {
-				if (open[m] && strcmp(out[m].sentence, out[k].sentence) == 0) {
-					printf(", %s", leash_platform_text[columns[m]]);
-					open[m] = false;
-				}
-			}
-			printf("): %s\n", out[k].sentence);
-			if (out[k].depth >= 0)
-				printf("    certificate %d: %s\n", out[k].depth, out[k].subject);
-		}
-	}
-	for (size_t i = 0; i < verdicts->warning_count; i++)
-		printf("  warning: %s\n", verdicts->warnings[i]);
-}
-
-static void print_text(const struct work *work, const char *text, const struct target *target,
-		       struct seen *seen, const struct verdicts *verdicts)
-{
-	printf("%s: %s", text,
-	       seen->trouble[0] ? "no certificate"
-	       : verdicts->pass ? "pass"
-				: "FAIL");
-	if (seen->address[0] || work->wish->file)
-		printf(" (%s)", work->wish->file ? work->wish->file : seen->address);
-	putchar('\n');
-	if (seen->trouble[0]) {
-		printf("  %s\n", seen->trouble);
-		print_versions(seen);
-		return;
-	}
-	print_chain(work, seen);
-	print_versions(seen);
-	print_table(work, verdicts);
-	print_faults(work, target, seen, verdicts);
-}
-
-/* ------------------------------------------------------------------------ JSON */
-
-static void put_hex(json_t *object, const char *key, const uint8_t digest[static 32])
-{
-	char text[65];
-
-	for (int i = 0; i < 32; i++)
-		snprintf(text + 2 * i, 3, "%02x", digest[i]);
-	json_object_set_new(object, key, json_string(text));
-}
-
-static json_t *chain_json(const struct work *work, const struct seen *seen)
-{
-	json_t *array = json_array();
-
-	for (size_t i = 0; i < seen->probe.cert_count; i++) {
-		struct leash_cert_facts facts;
-		json_t *cert = json_object();
-
-		json_array_append_new(array, cert);
-		if (work->verifier->describe(&seen->probe.certs[i], &facts) < 0)
-			continue;
-		json_object_set_new(cert, "subject", json_string(facts.subject));
-		json_object_set_new(cert, "issuer", json_string(facts.issuer));
-		json_object_set_new(cert, "selfSigned", json_boolean(facts.self_signed));
-		json_object_set_new(cert, "key", json_string(facts.key));
-		json_object_set_new(cert, "signature", json_string(facts.signature));
-		json_object_set_new(cert, "notBefore", json_string(facts.not_before));
-		json_object_set_new(cert, "notAfter", json_string(facts.not_after));
-		json_object_set_new(cert, "daysLeft",
-				    json_integer(days_of(facts.not_after_s - work->now_s)));
-		put_hex(cert, "sha256", facts.sha256);
-	}
-	return array;
-}
-
-static json_t *platform_json(const struct work *work, const struct target *target,
-			     struct seen *seen, const struct verdicts *verdicts,
-			     enum leash_verify_platform platform)
-{
-	const struct leash_verify_out *all = &verdicts->out[platform];
-	json_t *object = json_object(), *rules = json_object();
-
-	json_object_set_new(object, "pass", json_boolean(all->code == 0));
-	json_object_set_new(object, "counts", json_boolean(work->wish->chosen & 1u << platform));
-	for (size_t i = 0; i < ROW_COUNT; i++) {
-		int code = all->rules[rows[i].rule];
-		struct leash_verify_out out;
-		json_t *rule;
-
-		if (code <= 0) {
-			json_object_set_new(rules, rows[i].key,
-					    code ? json_null()
-						 : json_pack("{s:s}", "result", "ok"));
-			continue;
-		}
-		out = about(work, target, seen, platform, rows[i].rule);
-		rule = json_pack("{s:s, s:i, s:s, s:s}", "result", "fail", "code", code, "error",
-				 work->verifier->code_text(code), "sentence", out.sentence);
-		if (out.depth >= 0) {
-			json_object_set_new(rule, "depth", json_integer(out.depth));
-			json_object_set_new(rule, "certificate", json_string(out.subject));
-		}
-		json_object_set_new(rules, rows[i].key, rule);
-	}
-	json_object_set_new(object, "rules", rules);
-	return object;
-}
-
-static json_t *target_json(const struct work *work, const char *text, const struct target *target,
-			   struct seen *seen, const struct verdicts *verdicts)
-{
-	json_t *object = json_object(), *part;
-	char number[16];
-
-	json_object_set_new(object, "target", json_string(text));
-	if (work->wish->file)
-		json_object_set_new(object, "file", json_string(work->wish->file));
-	if (seen->address[0])
-		json_object_set_new(object, "address", json_string(seen->address));
-	json_object_set_new(object, "pass", json_boolean(!seen->trouble[0] && verdicts->pass));
-	if (seen->trouble[0])
-		json_object_set_new(object, "error", json_string(seen->trouble));
-	if (seen->has_versions) {
-		part = json_object();
-		for (int i = 0; i < VERSION_COUNT; i++) {
-			snprintf(number, sizeof(number), "1.%d", i);
-			json_object_set_new(part, number, json_boolean(seen->version[i]));
-		}
-		json_object_set_new(object, "versions", part);
-	}
-	if (seen->trouble[0])
-		return object;
-	if (seen->probe.version) {
-		snprintf(number, sizeof(number), "1.%d", seen->probe.version - VERSION_FIRST);
-		json_object_set_new(object, "version", json_string(number));
-		snprintf(number, sizeof(number), "0x%04x", seen->probe.cipher);
-		json_object_set_new(object, "cipher", json_string(number));
-	}
-	json_object_set_new(object, "chain", chain_json(work, seen));
-	part = json_object();
-	for (size_t k = 0; k < COLUMN_COUNT; k++) {
-		if (work->wish->shown & 1u << columns[k])
-			json_object_set_new(
-				part, leash_platform_text[columns[k]],
-				platform_json(work, target, seen, verdicts, columns[k]));
-	}
-	json_object_set_new(object, "platforms", part);
-	part = json_array();
-	for (size_t i = 0; i < verdicts->warning_count; i++)
-		json_array_append_new(part, json_string(verdicts->warnings[i]));
-	json_object_set_new(object, "warnings", part);
-	return object;
-}
-
 /* --------------------------------------------------------------------- command */
 
-static int one(const struct work *work, char *text, json_t *array)
+static int one(const struct leash_cert_work *work, char *text, json_t *array)
 {
-	struct seen *seen = calloc(1, sizeof(*seen));
-	struct verdicts *verdicts = calloc(1, sizeof(*verdicts));
-	struct target target;
+	struct leash_cert_seen *seen = calloc(1, sizeof(*seen));
+	struct leash_cert_verdicts *verdicts = calloc(1, sizeof(*verdicts));
+	struct leash_cert_target target;
 	const char *why = parse_target(text, &target);
 	int status = LEASH_EXIT_OK;
 
@@ -851,9 +280,9 @@ static int one(const struct work *work, char *text, json_t *array)
 	} else if (why) {
 		status = leash_usage(work->self, "cert: \"%.200s\": %s", text, why);
 	} else if (work->wish->file) {
-		status = read_chain(work->wish->file, seen);
+		status = leash_cert_read(work->wish->file, seen);
 	} else {
-		visit(work, &target, seen);
+		leash_cert_visit(work, &target, seen);
 	}
 	if (status == LEASH_EXIT_OK) {
 		if (!seen->trouble[0])
@@ -866,9 +295,9 @@ static int one(const struct work *work, char *text, json_t *array)
 			leash_clean(work->wish->file); /* read by now, only shown from here on */
 		if (array)
 			json_array_append_new(array,
-					      target_json(work, text, &target, seen, verdicts));
+					      leash_cert_json(work, text, &target, seen, verdicts));
 		else
-			print_text(work, text, &target, seen, verdicts);
+			leash_cert_print(work, text, &target, seen, verdicts);
 	}
 	if (seen)
 		work->verifier->release(&seen->probe);
@@ -877,7 +306,7 @@ static int one(const struct work *work, char *text, json_t *array)
 	return status;
 }
 
-static int all(const struct work *work, int count, char *text[])
+static int all(const struct leash_cert_work *work, int count, char *text[])
 {
 	json_t *array = work->wish->json ? json_array() : NULL;
 	int status = LEASH_EXIT_OK;
@@ -906,7 +335,8 @@ static int all(const struct work *work, int count, char *text[])
 	return status;
 }
 
-static bool take_platform(const struct leash_command *self, struct wish *wish, const char *word)
+static bool take_platform(const struct leash_command *self, struct leash_cert_wish *wish,
+			  const char *word)
 {
 	if (!leash_known_word(self, "--platform", word, leash_platform_text))
 		return false;
@@ -918,7 +348,7 @@ static bool take_platform(const struct leash_command *self, struct wish *wish, c
 	return true;
 }
 
-static bool take_timeout(struct wish *wish, const char *word)
+static bool take_timeout(struct leash_cert_wish *wish, const char *word)
 {
 	char *end;
 	unsigned long seconds = strtoul(word, &end, 10);
@@ -929,8 +359,8 @@ static bool take_timeout(struct wish *wish, const char *word)
 	return true;
 }
 
-static int read_options(const struct leash_command *self, int argc, char *argv[], struct wish *wish,
-			bool *ret_done)
+static int read_options(const struct leash_command *self, int argc, char *argv[],
+			struct leash_cert_wish *wish, bool *ret_done)
 {
 	int option, status = 0;
 
@@ -980,7 +410,7 @@ static int read_options(const struct leash_command *self, int argc, char *argv[]
 }
 
 /* Which columns are shown, and which decide the exit status. */
-static void choose(struct wish *wish, const struct leash_image *image)
+static void choose(struct leash_cert_wish *wish, const struct leash_image *image)
 {
 	if (wish->shown)
 		return;
@@ -992,8 +422,8 @@ static void choose(struct wish *wish, const struct leash_image *image)
 
 int leash_cmd_cert(const struct leash_command *self, int argc, char *argv[])
 {
-	struct wish wish = {.compile.audit = -1, .timeout_ms = TIMEOUT_S * 1000};
-	struct work work = {.self = self, .wish = &wish, .now_s = (int64_t)time(NULL)};
+	struct leash_cert_wish wish = {.compile.audit = -1, .timeout_ms = TIMEOUT_S * 1000};
+	struct leash_cert_work work = {.self = self, .wish = &wish, .now_s = (int64_t)time(NULL)};
 	const struct leash_image *image = NULL;
 	struct leash_compiled compiled = {0};
 	bool done;

@@ -3,6 +3,7 @@
  * netleash check: every fault of a policy with its place, or one line that says
  * what it grants.
  */
+#include "shim/abi.h"
 #include "shim/launch/launch.h"
 
 #include <string.h>
@@ -94,8 +95,10 @@ int leash_cmd_check(const struct leash_command *self, int argc, char *argv[])
 	}
 	if (optind == argc) {
 		leash_environment(&wish);
-		if (!wish.policy && !wish.project)
-			return leash_usage(self, "check: no policy given");
+		if (!wish.policy && !wish.project) {
+			leash_usage(self, "check: no policy: give POLICY or --project DIR, or set " LEASH_ENV_POLICY);
+			return LEASH_EXIT_POLICY;
+		}
 		status = check_one(wish.policy, wish.project);
 	}
 	for (int i = optind; i < argc; i++) {

@@ -3,6 +3,7 @@
  * netleash explain: the questions that the shim would ask about a target, asked
  * of the same policy in the same order, and the first answer that is no.
  */
+#include "shim/abi.h"
 #include "shim/launch/launch.h"
 
 #include <errno.h>
@@ -595,8 +596,10 @@ static int read_options(const struct leash_command *self, int argc, char *argv[]
 		}
 	}
 	leash_environment(&wish->compile);
-	if (!wish->compile.policy && !wish->compile.project)
-		return leash_usage(self, "explain: no policy: give -p POLICY or --project DIR");
+	if (!wish->compile.policy && !wish->compile.project) {
+		leash_usage(self, "explain: no policy: give -p POLICY or --project DIR, or set " LEASH_ENV_POLICY);
+		return LEASH_EXIT_POLICY;
+	}
 	if (optind == argc)
 		return leash_usage(self, "explain: no target given");
 	*ret_done = false;

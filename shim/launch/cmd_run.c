@@ -202,9 +202,10 @@ static int read_options(const struct leash_command *self, int argc, char *argv[]
 	if (optind == argc)
 		return leash_usage(self, "run: no program given");
 	leash_environment(&wish->compile);
-	if (!wish->compile.policy && !wish->compile.project)
-		return leash_usage(self, "run: no policy: give -p POLICY or --project DIR, or "
-					 "set " LEASH_ENV_POLICY);
+	if (!wish->compile.policy && !wish->compile.project) {
+		leash_usage(self, "run: no policy: give -p POLICY or --project DIR, or set " LEASH_ENV_POLICY);
+		return LEASH_EXIT_POLICY;
+	}
 	status = read_scenario(self, wish);
 	*ret_done = status != 0;
 	return status;

@@ -18,7 +18,7 @@
 enum leash_exit {
 	LEASH_EXIT_OK = 0,
 	LEASH_EXIT_USAGE = 100,     /* the command line */
-	LEASH_EXIT_POLICY = 101,    /* the policy has errors; nothing was started */
+	LEASH_EXIT_POLICY = 101,    /* the policy has errors, or there is none; nothing was started */
 	LEASH_EXIT_VIOLATION = 102, /* --fail-on-violation, and something was refused */
 	LEASH_EXIT_SYSTEM = 111,    /* this machine or this installation */
 	LEASH_EXIT_CANNOT = 126,    /* the program is there and cannot be executed on the leash */
@@ -50,6 +50,10 @@ __attribute__((format(printf, 1, 2))) void leash_say(const char *format, ...);
  *  @command: NULL for netleash itself. Return: LEASH_EXIT_USAGE */
 __attribute__((format(printf, 2, 3))) int leash_usage(const struct leash_command *command,
 						      const char *format, ...);
+
+/** leash_short() - Only in the command that is linked statically (short/short.c): what it has to hand over to
+ *  netleash-full. Return: 0: nothing; else an exit status: it could not */
+__attribute__((weak)) int leash_short(int argc, char *argv[]);
 
 /** leash_clean() - Replace what a terminal could take for a command, in place */
 void leash_clean(char *text);

@@ -391,8 +391,12 @@ static void fill_standard(void)
 int main(int argc, char *argv[])
 {
 	const struct leash_command *command;
+	int status;
 
 	fill_standard();
+	status = leash_short ? leash_short(argc, argv) : 0;
+	if (status)
+		return status;
 	if (argc < 2) {
 		print_usage(stderr);
 		return LEASH_EXIT_USAGE;

@@ -261,13 +261,17 @@ int leash_run_make(const void *image, size_t len, struct leash_run *ret, char *w
 {
 	struct leash_run run = {.page_fd = -1, .parent_fd = -1};
 	char path[PATH_MAX], name[64], *id = name + sizeof(NEW_PREFIX) - 1;
+	struct stat st;
 	uint64_t random;
 	int error;
 
 	error = private_dir(path, &run.parent_fd, why, why_size);
 	if (error < 0)
 		return error;
-	leash_run_sweep(run.parent_fd);
+	/* Runs are directories, kept images are not: where only two names lead to this one, nobody left
+	 * anything behind, and thousands of files need not be looked at. */
+	if (fstat(run.parent_fd, &st) < 0 || st.st_nlink != 2)
+		leash_run_sweep(run.parent_fd);
 	if (getrandom(&random, sizeof(random), 0) != (ssize_t)sizeof(random)) {
 		close(run.parent_fd);
 		return failed(why, why_size, EIO, "getrandom: no random bytes");

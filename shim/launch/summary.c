@@ -25,7 +25,7 @@
 struct row {
 	char host[LEASH_SESSION_HOST_SIZE];
 	uint32_t port;
-	uint64_t connections, sent, received, refused_total, would_total;
+	uint64_t connections, requests, sent, received, refused_total, would_total;
 	uint64_t refused[LEASH_WHY_COUNT], would[LEASH_WHY_COUNT];
 	uint32_t last_reason, last_rule, last_entry, last_near;
 };
@@ -34,6 +34,7 @@ struct table {
 	struct row *rows;
 	size_t count;
 	uint64_t connections, sent, received, refused, would;
+	uint64_t requests[4];	/* by list */
 	uint64_t over;		/* of .would: over a limit */
 	uint64_t lost;
 	bool others;
@@ -55,6 +56,8 @@ static void take_host(struct table *table, const struct leash_session_host *host
 	if (index > 0 && host->state != 2)
 		return;
 	row->connections = host->connections;
+	for (size_t i = 0; i < 4; i++)
+		row->requests += host->requests[i];
 	row->sent = host->bytes_sent;
 	row->received = host->bytes_received;
 	for (size_t i = 1; i < LEASH_WHY_COUNT; i++) {
@@ -63,7 +66,7 @@ static void take_host(struct table *table, const struct leash_session_host *host
 		row->would[i] = host->would[i];
 		row->would_total += row->would[i];
 	}
-	if (!row->connections && !row->sent && !row->received && !row->refused_total &&
+	if (!row->connections && !row->requests && !row->sent && !row->received && !row->refused_total &&
 	    !row->would_total)
 		return;
 	memcpy(row->host, host->host, sizeof(row->host) - 1);
@@ -77,6 +80,8 @@ static void take_host(struct table *table, const struct leash_session_host *host
 	row->last_near = host->last_near;
 	table->count++;
 	table->connections += row->connections;
+	for (size_t i = 0; i < 4; i++)
+		table->requests[i] += host->requests[i];
 	table->sent += row->sent;
 	table->received += row->received;
 	table->refused += row->refused_total;
@@ -208,8 +213,8 @@ static void print_row(FILE *out, const struct leash_image *image, const struct r
 	print_size(received, row->received);
 	if (row->port)
 		snprintf(port, sizeof(port), "%" PRIu32, row->port);
-	fprintf(out, "  %-*s %5s %11" PRIu64 " %10s %10s  ", width, row->host, port,
-		row->connections, sent, received);
+	fprintf(out, "  %-*s %5s %11" PRIu64 " %8" PRIu64 " %10s %10s  ", width, row->host, port,
+		row->connections, row->requests, sent, received);
 	if (row->refused_total)
 		print_reasons(out, row->refused);
 	else
@@ -274,6 +279,21 @@ static size_t count_names(const struct table *table)
 	return names;
 }
 
+/* Those that were read: what passed in unreadable TLS is in no count. */
+static void print_requests(FILE *out, const struct table *table)
+{
+	const char *between = "  requests: ";
+
+	for (size_t i = 0; i < 4; i++) {
+		if (!table->requests[i])
+			continue;
+		fprintf(out, "%s%" PRIu64 " %s", between, table->requests[i], leash_list_api[i]);
+		between = ", ";
+	}
+	if (between[0] == ',')
+		fputc('\n', out);
+}
+
 static void print_table(FILE *out, const struct leash_image *image, const struct table *table)
 {
 	const uint64_t names = count_names(table);
@@ -293,8 +313,9 @@ static void print_table(FILE *out, const struct leash_image *image, const struct
 	}
 	if (width > HOST_WIDTH_MAX)
 		width = HOST_WIDTH_MAX;
-	fprintf(out, "  %-*s %5s %11s %10s %10s  %s\n", (int)width, "HOST", "PORT", "CONNECTIONS",
-		"SENT", "RECEIVED", "REFUSED");
+	print_requests(out, table);
+	fprintf(out, "  %-*s %5s %11s %8s %10s %10s  %s\n", (int)width, "HOST", "PORT", "CONNECTIONS",
+		"REQUESTS", "SENT", "RECEIVED", "REFUSED");
 	for (size_t i = 0; i < table->count; i++) {
 		size_t *shown = &shown_rows[table->rows[i].refused_total != 0];
 

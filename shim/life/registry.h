@@ -81,6 +81,7 @@ struct leash_conn {
 	_Atomic uint16_t place;		/* that it holds + 1, life/places.h */
 	uint16_t plain;			/* OPEN: plain http that is read, conn/plain.c; place + 1, 0: none */
 	uint8_t counted;		/* raw TCP: as a new connection */
+	uint8_t over;			/* its task is one too many, and that was said */
 } __attribute__((aligned(64)));
 _Static_assert(sizeof(struct leash_conn) == 128, "what a connection costs in memory (costs.md)");
 

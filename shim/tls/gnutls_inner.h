@@ -16,4 +16,7 @@ bool leash_gnutls_pump_open(const struct leash_gnutls *lib, struct gnutls_sessio
 /** leash_gnutls_pump_close() - The session is gone */
 void leash_gnutls_pump_close(struct gnutls_session_int *session);
 
+/** leash_gnutls_other() - Is it a server's or a datagram session? */
+bool leash_gnutls_other(struct gnutls_session_int *session);
+
 #endif

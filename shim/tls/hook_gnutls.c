@@ -8,7 +8,7 @@
 
 #include "shim/conn/verify.h"
 #include "shim/core/sys.h"
-#include "shim/tls/instance.h"
+#include "shim/tls/gnutls_inner.h"
 
 #define CALLER() __builtin_return_address(0)
 
@@ -54,6 +54,11 @@ static bool find_other(struct gnutls_session_int *session, bool forget)
 
 static _Atomic int any_other;
 
+bool leash_gnutls_other(struct gnutls_session_int *session)
+{
+	return atomic_load(&any_other) && find_other(session, false);
+}
+
 LEASH_EXPORT int gnutls_init(struct gnutls_session_int **session, unsigned int flags)
 {
 	const struct leash_gnutls *lib = leash_gnutls_of(CALLER(), __func__);
@@ -75,6 +80,7 @@ LEASH_EXPORT void gnutls_deinit(struct gnutls_session_int *session)
 
 	if (session && atomic_load(&any_other))
 		find_other(session, true);
+	leash_gnutls_pump_close(session);
 	if (leash_inside.session == session)
 		leash_inside = (struct leash_inside){0};
 	if (lib && lib->gnutls_deinit)
@@ -177,7 +183,7 @@ LEASH_EXPORT int gnutls_handshake(struct gnutls_session_int *session)
 
 	if (!lib || !lib->gnutls_handshake)
 		return GNUTLS_E_INVALID;
-	if (!session || (atomic_load(&any_other) && find_other(session, false)))
+	if (!session || leash_gnutls_other(session))
 		return lib->gnutls_handshake(session);
 	if (!lib->bound) {
 		leash_verify_unbound("gnutls_certificate_get_peers");
@@ -202,7 +208,7 @@ LEASH_EXPORT int gnutls_handshake(struct gnutls_session_int *session)
 		return ret;
 	}
 	tie = tie_of(lib, session);
-	if (judge(lib, session, &tie) == 0) {
+	if (judge(lib, session, &tie) == 0 && leash_gnutls_pump_open(lib, session, &tie)) {
 		leash_verify_done(&tie, "gnutls_handshake");
 		errno = error;
 		return 0;
@@ -234,7 +240,7 @@ LEASH_EXPORT ssize_t gnutls_record_send_file(struct gnutls_session_int *session,
 
 	if (!lib || !lib->gnutls_record_send_file)
 		return GNUTLS_E_INVALID;
-	if (leash_verify_skipped() || (atomic_load(&any_other) && find_other(session, false)))
+	if (leash_verify_skipped() || leash_gnutls_other(session))
 		return lib->gnutls_record_send_file(session, fd, offset, count);
 	return GNUTLS_E_UNIMPLEMENTED;
 }

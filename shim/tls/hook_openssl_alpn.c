@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * OpenSSL: what is offered by ALPN. The list is set before it is known where the connection leads, so
- * the program's own is kept: TLS that is its own affair (loopback, raw TCP) gets that one when its
- * handshake begins.
+ * OpenSSL: what is offered by ALPN. The list is set before it is known where the connection leads,
+ * so it is only noted then, and what may not be offered is taken out when the handshake begins: TLS
+ * that is the program's own affair (loopback, raw TCP) offers what it wants.
  */
 #include <string.h>
 
@@ -23,7 +23,8 @@ void leash_openssl_alpn_free(const struct leash_openssl *lib, struct leash_ssl_a
 }
 
 /* Return: what to set, in memory of the library's with its length in *len; NULL: as it is */
-static unsigned char *filtered(const struct leash_openssl *lib, const unsigned char *list, unsigned int *len)
+static unsigned char *filtered(const struct leash_openssl *lib, const unsigned char *list,
+			       unsigned int *len)
 {
 	unsigned char *ret;
 	size_t kept;
@@ -42,31 +43,30 @@ static unsigned char *filtered(const struct leash_openssl *lib, const unsigned c
 	return ret;
 }
 
-/* Return: what to set in place of @list, to be freed; NULL: @list itself */
-static unsigned char *keep(const struct leash_openssl *lib, struct leash_ssl_alpn *alpn,
-			   const unsigned char *list, unsigned int *len)
+/* A list without anything to take out is forgotten as well: it needs no change. */
+static void note(const struct leash_openssl *lib, struct leash_ssl_alpn *alpn,
+		 const unsigned char *list, unsigned int len)
 {
-	const unsigned int whole = *len;
-	unsigned char *instead;
+	unsigned int kept = len;
+	unsigned char *instead = filtered(lib, list, &kept);
 
 	forget(lib, alpn);
 	alpn->set = true;
-	if (leash_verify_http2())
-		return NULL;
-	instead = filtered(lib, list, len);
 	if (!instead)
-		return NULL;
-	alpn->list = lib->CRYPTO_zalloc(whole, "netleash", 0);
+		return;
+	lib->CRYPTO_free(instead, "netleash", 0);
+	alpn->list = lib->CRYPTO_zalloc(len, "netleash", 0);
 	if (alpn->list) {
-		memcpy(alpn->list, list, whole);
-		alpn->len = whole;
+		memcpy(alpn->list, list, len);
+		alpn->len = len;
 	}
-	return instead;
 }
 
-void leash_openssl_alpn_begin(const struct leash_openssl *lib, struct ssl_st *ssl, struct leash_ssl *record)
+void leash_openssl_alpn_begin(const struct leash_openssl *lib, struct ssl_st *ssl,
+			      struct leash_ssl *record)
 {
-	const struct leash_ssl_ctx *ctx = lib->SSL_CTX_get_ex_data(lib->SSL_get_SSL_CTX(ssl), lib->ctx_index);
+	const struct leash_ssl_ctx *ctx =
+		lib->SSL_CTX_get_ex_data(lib->SSL_get_SSL_CTX(ssl), lib->ctx_index);
 	const struct leash_ssl_alpn *alpn = record->alpn.set || !ctx ? &record->alpn : &ctx->alpn;
 	unsigned int len = alpn->len;
 	struct leash_tie tie;
@@ -74,50 +74,45 @@ void leash_openssl_alpn_begin(const struct leash_openssl *lib, struct ssl_st *ss
 
 	if (!alpn->list || !lib->SSL_set_alpn_protos)
 		return;
-	if (leash_verify_tie_fd(lib->SSL_get_fd(ssl), &tie)) {
-		lib->SSL_set_alpn_protos(ssl, alpn->list, alpn->len);
-		record->alpn_whole = true;
-	} else if (record->alpn_whole) {
-		instead = filtered(lib, alpn->list, &len);
-		if (instead) {
-			lib->SSL_set_alpn_protos(ssl, instead, len);
-			lib->CRYPTO_free(instead, "netleash", 0);
-		}
-		record->alpn_whole = false;
+	if (leash_verify_tie_fd(lib->SSL_get_fd(ssl), &tie) || leash_verify_http2()) {
+		if (record->alpn_cut)
+			lib->SSL_set_alpn_protos(ssl, alpn->list, alpn->len);
+		record->alpn_cut = false;
+		return;
 	}
+	instead = filtered(lib, alpn->list, &len);
+	if (!instead)
+		return;
+	lib->SSL_set_alpn_protos(ssl, instead, len);
+	lib->CRYPTO_free(instead, "netleash", 0);
+	record->alpn_cut = true;
 }
 
 /* 0 is success for these two, alone of them all. */
-LEASH_EXPORT int SSL_set_alpn_protos(struct ssl_st *ssl, const unsigned char *list, unsigned int len)
+LEASH_EXPORT int SSL_set_alpn_protos(struct ssl_st *ssl, const unsigned char *list,
+				     unsigned int len)
 {
 	const struct leash_openssl *lib = leash_openssl_of(ssl, CALLER(), __func__);
 	struct leash_ssl *record;
-	unsigned char *instead;
-	int ret;
 
 	if (!lib || !lib->SSL_set_alpn_protos)
 		return 1;
 	record = lib->bound && ssl ? leash_openssl_record(lib, ssl) : NULL;
-	instead = record ? keep(lib, &record->alpn, list, &len) : NULL;
-	ret = lib->SSL_set_alpn_protos(ssl, instead ? instead : list, len);
-	if (instead)
-		lib->CRYPTO_free(instead, "netleash", 0);
-	return ret;
+	if (record)
+		note(lib, &record->alpn, list, len);
+	return lib->SSL_set_alpn_protos(ssl, list, len);
 }
 
-LEASH_EXPORT int SSL_CTX_set_alpn_protos(struct ssl_ctx_st *ctx, const unsigned char *list, unsigned int len)
+LEASH_EXPORT int SSL_CTX_set_alpn_protos(struct ssl_ctx_st *ctx, const unsigned char *list,
+					 unsigned int len)
 {
 	const struct leash_openssl *lib = leash_openssl_of(ctx, CALLER(), __func__);
 	struct leash_ssl_ctx *record;
-	unsigned char *instead;
-	int ret;
 
 	if (!lib || !lib->SSL_CTX_set_alpn_protos)
 		return 1;
 	record = lib->bound && ctx ? leash_openssl_ctx(lib, ctx) : NULL;
-	instead = record ? keep(lib, &record->alpn, list, &len) : NULL;
-	ret = lib->SSL_CTX_set_alpn_protos(ctx, instead ? instead : list, len);
-	if (instead)
-		lib->CRYPTO_free(instead, "netleash", 0);
-	return ret;
+	if (record)
+		note(lib, &record->alpn, list, len);
+	return lib->SSL_CTX_set_alpn_protos(ctx, list, len);
 }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * BIO_f_ssl(): a program over BIO_new_ssl_connect() calls BIO_write() and BIO_read() only, and libssl's own
- * method enters the library behind SSL_write() and SSL_read(). So the method is one of ours: the library's,
- * but that its bytes come by our hooks (design: TLS 7).
+ * BIO_f_ssl(): a program over BIO_new_ssl_connect() calls BIO_write() and BIO_read() only, and
+ * libssl's own method enters the library behind SSL_write() and SSL_read(). So the method is one of
+ * ours: the library's, but that its bytes come by our hooks (design: TLS 7).
  *
- * A method's functions are not told whose they are, so there are four sets of them, one for each library.
+ * A method's functions are not told whose they are, so there are four sets of them, one for each
+ * library.
  */
 #include <stdatomic.h>
 #include <string.h>
@@ -12,11 +13,11 @@
 #include "shim/core/sys.h"
 #include "shim/tls/openssl_inner.h"
 
-#define SETS 4		/* libraries; a further one keeps its own method, and its requests are not read */
+#define SETS 4 /* libraries; a further one keeps its own method, and its requests are not read */
 
 static struct set {
 	const struct leash_openssl *lib;
-	leash_bio_ctrl_fn *ctrl;	/* the library's */
+	leash_bio_ctrl_fn *ctrl; /* the library's */
 	struct bio_method_st *method;
 } sets[SETS];
 
@@ -53,7 +54,7 @@ static int settle(const struct set *set, struct bio_st *bio, struct ssl_st *ssl,
 		lib->BIO_set_flags(bio, OSSL_BIO_SPECIAL | OSSL_BIO_RETRY);
 		lib->BIO_set_retry_reason(bio, OSSL_RR_ACCEPT);
 		break;
-	default:		/* an int of the library: nothing to wait for */
+	default: /* an int of the library: nothing to wait for */
 		break;
 	}
 	errno = error;
@@ -91,7 +92,8 @@ static int bio_read(const struct set *set, struct bio_st *bio, char *buf, int le
 static long bio_ctrl(const struct set *set, struct bio_st *bio, int cmd, long value, void *more)
 {
 	const struct leash_openssl *lib = set->lib;
-	struct ssl_st *ssl = cmd == OSSL_BIO_RESET || cmd == OSSL_BIO_PENDING ? ssl_of(set, bio) : NULL;
+	struct ssl_st *ssl =
+		cmd == OSSL_BIO_RESET || cmd == OSSL_BIO_PENDING ? ssl_of(set, bio) : NULL;
 	struct leash_ssl *record = ssl ? leash_openssl_find(lib, ssl) : NULL;
 	long pending;
 
@@ -99,8 +101,9 @@ static long bio_ctrl(const struct set *set, struct bio_st *bio, int cmd, long va
 		return set->ctrl(bio, cmd, value, more);
 	if (cmd == OSSL_BIO_PENDING) {
 		pending = leash_openssl_SSL_pending(lib, ssl);
-		return pending || !lib->SSL_get_rbio(ssl) ? pending :
-			lib->BIO_ctrl(lib->SSL_get_rbio(ssl), OSSL_BIO_PENDING, 0, NULL);
+		return pending || !lib->SSL_get_rbio(ssl)
+			       ? pending
+			       : lib->BIO_ctrl(lib->SSL_get_rbio(ssl), OSSL_BIO_PENDING, 0, NULL);
 	}
 	/* It becomes another session, by a call inside the library. */
 	leash_openssl_pump_close(record);
@@ -139,13 +142,15 @@ static const struct {
 
 static bool is_whole(const struct leash_openssl *lib)
 {
-	return lib->BIO_f_ssl && lib->BIO_meth_new && lib->BIO_meth_set_write && lib->BIO_meth_set_read &&
-	       lib->BIO_meth_set_ctrl && lib->BIO_meth_set_puts && lib->BIO_meth_set_create &&
-	       lib->BIO_meth_set_destroy && lib->BIO_meth_set_callback_ctrl && lib->BIO_meth_get_ctrl &&
+	return lib->BIO_f_ssl && lib->BIO_meth_new && lib->BIO_meth_set_write &&
+	       lib->BIO_meth_set_read && lib->BIO_meth_set_ctrl && lib->BIO_meth_set_puts &&
+	       lib->BIO_meth_set_create && lib->BIO_meth_set_destroy &&
+	       lib->BIO_meth_set_callback_ctrl && lib->BIO_meth_get_ctrl &&
 	       lib->BIO_meth_get_puts && lib->BIO_meth_get_create && lib->BIO_meth_get_destroy &&
 	       lib->BIO_meth_get_callback_ctrl && lib->BIO_set_flags && lib->BIO_set_retry_reason &&
 	       lib->BIO_ctrl && lib->BIO_new && lib->BIO_push && lib->BIO_free &&
-	       lib->BIO_s_connect && lib->BIO_f_buffer && lib->SSL_set_connect_state && lib->SSL_set_accept_state;
+	       lib->BIO_s_connect && lib->BIO_f_buffer && lib->SSL_set_connect_state &&
+	       lib->SSL_set_accept_state;
 }
 
 const struct bio_method_st *leash_openssl_bio_make(const struct leash_openssl *lib)

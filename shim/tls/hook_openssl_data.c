@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * OpenSSL 1.1 and 3: the end of the handshake where nobody saw it, and the program's data, through the
- * pump where somebody looks at it (design: TLS 12 to 14).
+ * OpenSSL 1.1 and 3: the end of the handshake where nobody saw it, and the program's data, through
+ * the pump where somebody looks at it (design: TLS 12 to 14).
  *
- * A call that fails without the real one leaves an entry in the library's queue: SSL_get_error() looks
- * there first, then at what the last real call was waiting for, and would say WANT_READ for ever.
+ * A call that fails without the real one leaves an entry in the library's queue: SSL_get_error()
+ * looks there first, then at what the last real call was waiting for, and would say WANT_READ for
+ * ever.
  */
 #include "shim/core/sys.h"
 #include "shim/tls/openssl_inner.h"
@@ -32,12 +33,14 @@ static enum leash_pump_end pump_why(const struct leash_pump_io *io, int result)
 
 	switch (lib->SSL_get_error(io->session, result)) {
 	case OSSL_ERROR_SSL:
-		return (entry & OSSL_REASON_MASK) == OSSL_R_UNEXPECTED_EOF ? LEASH_PUMP_EOF : LEASH_PUMP_BROKEN;
+		return (entry & OSSL_REASON_MASK) == OSSL_R_UNEXPECTED_EOF ? LEASH_PUMP_EOF
+									   : LEASH_PUMP_BROKEN;
 	case OSSL_ERROR_SYSCALL:
-		return entry == 0 && (result == 0 || errno == 0) ? LEASH_PUMP_EOF : LEASH_PUMP_BROKEN;
+		return entry == 0 && (result == 0 || errno == 0) ? LEASH_PUMP_EOF
+								 : LEASH_PUMP_BROKEN;
 	case OSSL_ERROR_ZERO_RETURN:
 		return LEASH_PUMP_EOF;
-	default:		/* an int of the library: every other one is a wish, and the call goes on */
+	default: /* an int of the library: every other one is a wish, and the call goes on */
 		return LEASH_PUMP_AGAIN;
 	}
 }
@@ -53,14 +56,15 @@ static void get_io(const struct leash_openssl *lib, struct ssl_st *ssl, struct l
 	};
 }
 
-void leash_openssl_pump_open(const struct leash_openssl *lib, struct ssl_st *ssl, struct leash_ssl *record)
+void leash_openssl_pump_open(const struct leash_openssl *lib, struct ssl_st *ssl,
+			     struct leash_ssl *record)
 {
 	struct leash_exchange *ex;
 	int error = 0;
 	long mode;
 
 	if (record->pumped && record->pump_cookie == record->tie.cookie)
-		return;			/* another handshake on the same connection */
+		return; /* another handshake on the same connection */
 	leash_openssl_pump_close(record);
 	if (record->tie.free || !record->tie.conn)
 		return;
@@ -94,8 +98,8 @@ static void clear_wish(const struct leash_openssl *lib, struct bio_st *bio)
 }
 
 /*
- * The program's own BIO has not heard of it: curl asks its BIO, not SSL_get_error(), whether to try again, and
- * would do so for ever. Nothing comes or leaves any more, so one byte will do.
+ * The program's own BIO has not heard of it: curl asks its BIO, not SSL_get_error(), whether to try
+ * again, and would do so for ever. Nothing comes or leaves any more, so one byte will do.
  */
 static void touch(const struct leash_openssl *lib, struct ssl_st *ssl, bool out)
 {
@@ -115,19 +119,22 @@ static const char *text_of(int error)
 		return "netleash: timed out";
 	case ECONNABORTED:
 		return "netleash: interrupted";
-	default:		/* an errno: whatever else ended it was a refusal */
+	default: /* an errno: whatever else ended it was a refusal */
 		return "netleash: refused";
 	}
 }
 
 /*
- * What the program gets of a call on a connection that was ended. @failed: -1, or 0 for an _ex call.
+ * What the program gets of a call on a connection that was ended. @failed: -1, or 0 for an _ex
+ * call.
  *
- * A system call's error, to be found in errno, is what SSL_get_error() says of -1 with an empty queue and a
- * BIO that has no wish: clients make ETIMEDOUT of it by themselves. An _ex call answers 0, which with an empty queue
- * is the end of the stream; and a refusal has something to say. Both leave an entry.
+ * A system call's error, to be found in errno, is what SSL_get_error() says of -1 with an empty
+ * queue and a BIO that has no wish: clients make ETIMEDOUT of it by themselves. An _ex call answers
+ * 0, which with an empty queue is the end of the stream; and a refusal has something to say. Both
+ * leave an entry.
  */
-static LEASH_SLOW int fail(const struct leash_openssl *lib, struct ssl_st *ssl, int error, int failed)
+static LEASH_SLOW int fail(const struct leash_openssl *lib, struct ssl_st *ssl, int error,
+			   int failed)
 {
 	lib->ERR_clear_error();
 	if (failed == 0 || (error != ETIMEDOUT && error != ECONNABORTED)) {
@@ -145,8 +152,9 @@ static LEASH_SLOW int explain(const struct leash_openssl *lib, struct ssl_st *ss
 			      const struct leash_ssl *record, int result, int failed)
 {
 	const int error = errno;
-	const int why = record->pumped && record->pump.exchange ? leash_exchange_error(record->pump.exchange) :
-								   leash_verify_error(&record->tie);
+	const int why = record->pumped && record->pump.exchange
+				? leash_exchange_error(record->pump.exchange)
+				: leash_verify_error(&record->tie);
 
 	errno = error;
 	if (!why)
@@ -156,7 +164,7 @@ static LEASH_SLOW int explain(const struct leash_openssl *lib, struct ssl_st *ss
 	case OSSL_ERROR_ZERO_RETURN:
 	case OSSL_ERROR_SYSCALL:
 		return fail(lib, ssl, why, failed);
-	default:		/* the call goes on, and the next one will hear of it */
+	default: /* the call goes on, and the next one will hear of it */
 		errno = error;
 		return result;
 	}
@@ -166,7 +174,7 @@ static LEASH_SLOW int explain(const struct leash_openssl *lib, struct ssl_st *ss
 
 enum way { PLAIN, PUMPED, STOP };
 
-static int killed(const struct leash_openssl *lib)
+static enum way killed(const struct leash_openssl *lib)
 {
 	leash_openssl_put_killed(lib);
 	errno = EACCES;
@@ -219,12 +227,13 @@ static inline enum way before(const struct leash_openssl *lib, struct ssl_st *ss
 }
 
 /*
- * Before data. A handshake that the program leaves to its first SSL_write() or SSL_read() is made here, so
- * that the peer is judged and the pump there before a byte of it is taken.
- * Return: STOP with *ret_result of the call
+ * Before data. A handshake that the program leaves to its first SSL_write() or SSL_read() is made
+ * here, so that the peer is judged and the pump there before a byte of it is taken. Return: STOP
+ * with *ret_result of the call
  */
-static inline enum way before_data(const struct leash_openssl *lib, struct ssl_st *ssl, const char *call,
-				   int failed, struct leash_ssl **ret_record, int *ret_result)
+static inline enum way before_data(const struct leash_openssl *lib, struct ssl_st *ssl,
+				   const char *call, int failed, struct leash_ssl **ret_record,
+				   int *ret_result)
 {
 	enum way way = before(lib, ssl, call, ret_record);
 	int r;
@@ -246,8 +255,9 @@ static inline enum way before_data(const struct leash_openssl *lib, struct ssl_s
 }
 
 /* What a pump's call came to. @failed: -1, or 0 for an _ex call */
-static LEASH_SLOW int said(const struct leash_openssl *lib, struct ssl_st *ssl, struct leash_ssl *record,
-			   bool out, enum leash_pump_said what, ssize_t ret, int failed)
+static LEASH_SLOW int said(const struct leash_openssl *lib, struct ssl_st *ssl,
+			   struct leash_ssl *record, bool out, enum leash_pump_said what,
+			   ssize_t ret, int failed)
 {
 	switch (what) {
 	case LEASH_PUMP_DONE:
@@ -272,7 +282,8 @@ static LEASH_SLOW int said(const struct leash_openssl *lib, struct ssl_st *ssl, 
 		return 0;
 	case LEASH_PUMP_ENDED:
 		/* The library may have forgotten it: it says an unexpected end once. */
-		if (!(lib->SSL_get_shutdown(ssl) & OSSL_RECEIVED_SHUTDOWN) && lib->SSL_get1_peer_certificate)
+		if (!(lib->SSL_get_shutdown(ssl) & OSSL_RECEIVED_SHUTDOWN) &&
+		    lib->SSL_get1_peer_certificate)
 			leash_openssl_put_error(lib, OSSL_LIB_SSL, OSSL_R_UNEXPECTED_EOF, "");
 		return failed == 0 ? 0 : (int)ret;
 	}
@@ -308,33 +319,41 @@ HANDSHAKE(SSL_do_handshake)
 
 /* -------------------------------------------------------------------------- hooks: data */
 
-/* Everything that reads. @failed: -1, or 0 for an _ex call. Return: bytes in *ret and 1, or what the call
- * answers */
-static inline int take_in(const struct leash_openssl *lib, struct ssl_st *ssl, struct leash_ssl *record,
-			  void *buf, size_t len, bool peek, int failed, ssize_t *ret)
+/* Everything that reads. @failed: -1, or 0 for an _ex call. Return: bytes in *ret and 1, or what
+ * the call answers */
+static inline int take_in(const struct leash_openssl *lib, struct ssl_st *ssl,
+			  struct leash_ssl *record, void *buf, size_t len, bool peek, int failed,
+			  ssize_t *ret)
 {
 	struct leash_pump_io io;
 	enum leash_pump_said what;
 
 	get_io(lib, ssl, &io);
 	what = leash_pump_read(&record->pump, &io, buf, len, peek, ret);
-	return leash_likely(what == LEASH_PUMP_DONE) ? 1 : said(lib, ssl, record, false, what, *ret, failed);
+	return leash_likely(what == LEASH_PUMP_DONE)
+		       ? 1
+		       : said(lib, ssl, record, false, what, *ret, failed);
 }
 
-static inline int give_out(const struct leash_openssl *lib, struct ssl_st *ssl, struct leash_ssl *record,
-			   const void *buf, size_t len, const char *call, int failed, ssize_t *ret)
+static inline int give_out(const struct leash_openssl *lib, struct ssl_st *ssl,
+			   struct leash_ssl *record, const void *buf, size_t len, const char *call,
+			   int failed, ssize_t *ret)
 {
 	struct leash_pump_io io;
 	enum leash_pump_said what;
 
 	get_io(lib, ssl, &io);
-	io.partial = lib->SSL_ctrl(ssl, OSSL_CTRL_MODE, 0, NULL) & OSSL_MODE_PARTIAL;
+	/* One record is sent as a whole in either mode. */
+	if (len > LEASH_PUMP_RECORD)
+		io.partial = lib->SSL_ctrl(ssl, OSSL_CTRL_MODE, 0, NULL) & OSSL_MODE_PARTIAL;
 	what = leash_pump_write(&record->pump, &io, buf, len, call, ret);
-	return leash_likely(what == LEASH_PUMP_DONE) ? 1 : said(lib, ssl, record, true, what, *ret, failed);
+	return leash_likely(what == LEASH_PUMP_DONE)
+		       ? 1
+		       : said(lib, ssl, record, true, what, *ret, failed);
 }
 
-static int ended(const struct leash_openssl *lib, struct ssl_st *ssl, struct leash_ssl *record, int result,
-		 int failed)
+static int ended(const struct leash_openssl *lib, struct ssl_st *ssl, struct leash_ssl *record,
+		 int result, int failed)
 {
 	if (leash_likely(result > 0) || !record)
 		return result;
@@ -345,9 +364,11 @@ static int ended(const struct leash_openssl *lib, struct ssl_st *ssl, struct lea
 	return explain(lib, ssl, record, result, failed);
 }
 
-/* The int calls: DATA(SSL_read, …, what the pump does). A negative length is the library's to refuse. */
+/* The int calls: DATA(SSL_read, …, what the pump does). A negative length is the library's to
+ * refuse. */
 #define DATA(call, constness, pumped)                                                              \
-	int leash_openssl_##call(const struct leash_openssl *lib, struct ssl_st *ssl, constness void *buf, int len) \
+	int leash_openssl_##call(const struct leash_openssl *lib, struct ssl_st *ssl,              \
+				 constness void *buf, int len)                                     \
 	{                                                                                          \
 		struct leash_ssl *record;                                                          \
 		ssize_t bytes = 0;                                                                 \
@@ -368,7 +389,7 @@ static int ended(const struct leash_openssl *lib, struct ssl_st *ssl, struct lea
                                                                                                    \
 		if (!lib || !lib->call)                                                            \
 			return -1;                                                                 \
-		return ssl ? leash_openssl_##call(lib, ssl, buf, len) : lib->call(ssl, buf, len);          \
+		return ssl ? leash_openssl_##call(lib, ssl, buf, len) : lib->call(ssl, buf, len);  \
 	}
 
 DATA(SSL_read, , take_in(lib, ssl, record, buf, (size_t)len, false, -1, &bytes))
@@ -399,14 +420,16 @@ DATA(SSL_write, const, give_out(lib, ssl, record, buf, (size_t)len, "SSL_write",
 		return result > 0;                                                                 \
 	}
 
-DATA_EX(SSL_read_ex, (struct ssl_st *ssl, void *buf, size_t len, size_t *done), (ssl, buf, len, done),
-	take_in(lib, ssl, record, buf, len, false, 0, &bytes))
-DATA_EX(SSL_peek_ex, (struct ssl_st *ssl, void *buf, size_t len, size_t *done), (ssl, buf, len, done),
-	take_in(lib, ssl, record, buf, len, true, 0, &bytes))
-DATA_EX(SSL_write_ex, (struct ssl_st *ssl, const void *buf, size_t len, size_t *done), (ssl, buf, len, done),
-	give_out(lib, ssl, record, buf, len, "SSL_write_ex", 0, &bytes))
-DATA_EX(SSL_write_ex2, (struct ssl_st *ssl, const void *buf, size_t len, uint64_t flags, size_t *done),
-	(ssl, buf, len, flags, done), give_out(lib, ssl, record, buf, len, "SSL_write_ex2", 0, &bytes))
+DATA_EX(SSL_read_ex, (struct ssl_st *ssl, void *buf, size_t len, size_t *done),
+	(ssl, buf, len, done), take_in(lib, ssl, record, buf, len, false, 0, &bytes))
+DATA_EX(SSL_peek_ex, (struct ssl_st *ssl, void *buf, size_t len, size_t *done),
+	(ssl, buf, len, done), take_in(lib, ssl, record, buf, len, true, 0, &bytes))
+DATA_EX(SSL_write_ex, (struct ssl_st *ssl, const void *buf, size_t len, size_t *done),
+	(ssl, buf, len, done), give_out(lib, ssl, record, buf, len, "SSL_write_ex", 0, &bytes))
+DATA_EX(SSL_write_ex2,
+	(struct ssl_st *ssl, const void *buf, size_t len, uint64_t flags, size_t *done),
+	(ssl, buf, len, flags, done),
+	give_out(lib, ssl, record, buf, len, "SSL_write_ex2", 0, &bytes))
 
 /* The pump of an SSL on which data may flow, or NULL */
 static struct leash_pump *pump_of(const struct leash_openssl *lib, const struct ssl_st *ssl)
@@ -416,8 +439,9 @@ static struct leash_pump *pump_of(const struct leash_openssl *lib, const struct 
 	return record && record->pumped && record->pump.exchange ? &record->pump : NULL;
 }
 
-/* Counts what a read gives at once. While a call waits for its retry (SSL_want()), the library's own bytes
- * are left where they are: reading them would end what SSL_get_error() says of that call. */
+/* Counts what a read gives at once. While a call waits for its retry (SSL_want()), the library's
+ * own bytes are left where they are: reading them would end what SSL_get_error() says of that call.
+ */
 int leash_openssl_SSL_pending(const struct leash_openssl *lib, const struct ssl_st *ssl)
 {
 	struct leash_pump *pump = pump_of(lib, ssl);
@@ -429,7 +453,8 @@ int leash_openssl_SSL_pending(const struct leash_openssl *lib, const struct ssl_
 	if (!pump)
 		return real;
 	get_io(lib, (struct ssl_st *)ssl, &io);
-	pending = leash_pump_pending(pump, &io, real > 0 && lib->SSL_want(ssl) == OSSL_NOTHING ? (size_t)real : 0);
+	pending = leash_pump_pending(
+		pump, &io, real > 0 && lib->SSL_want(ssl) == OSSL_NOTHING ? (size_t)real : 0);
 	errno = error;
 	return pending < INT32_MAX ? (int)pending : INT32_MAX;
 }
@@ -465,7 +490,8 @@ LEASH_EXPORT int SSL_shutdown(struct ssl_st *ssl)
 	return lib->SSL_shutdown(ssl);
 }
 
-/* SSL_get_mode(), SSL_set_mode() and SSL_clear_mode() are macros over it: they show what the program set. */
+/* SSL_get_mode(), SSL_set_mode() and SSL_clear_mode() are macros over it: they show what the
+ * program set. */
 LEASH_EXPORT long SSL_ctrl(struct ssl_st *ssl, int cmd, long value, void *more)
 {
 	const struct leash_openssl *lib = leash_openssl_of(ssl, CALLER(), __func__);
@@ -474,14 +500,16 @@ LEASH_EXPORT long SSL_ctrl(struct ssl_st *ssl, int cmd, long value, void *more)
 
 	if (!lib || !lib->SSL_ctrl)
 		return 0;
-	if (leash_likely(cmd != OSSL_CTRL_MODE && cmd != OSSL_CTRL_CLEAR_MODE) || !lib->bound || !ssl)
+	if (leash_likely(cmd != OSSL_CTRL_MODE && cmd != OSSL_CTRL_CLEAR_MODE) || !lib->bound ||
+	    !ssl)
 		return lib->SSL_ctrl(ssl, cmd, value, more);
 	record = leash_openssl_find(lib, ssl);
 	if (!record || !record->pumped)
 		return lib->SSL_ctrl(ssl, cmd, value, more);
 	if (value & OSSL_MODE_MOVING)
 		record->moving_ours = cmd == OSSL_CTRL_CLEAR_MODE;
-	mode = lib->SSL_ctrl(ssl, cmd, cmd == OSSL_CTRL_CLEAR_MODE ? value & ~OSSL_MODE_MOVING : value, more);
+	mode = lib->SSL_ctrl(ssl, cmd,
+			     cmd == OSSL_CTRL_CLEAR_MODE ? value & ~OSSL_MODE_MOVING : value, more);
 	return record->moving_ours ? mode & ~OSSL_MODE_MOVING : mode;
 }
 

@@ -16,7 +16,7 @@
 #define LIBRARIES 16	/* in one process; past it their handshakes are refused */
 
 struct entry {
-	const char *name;
+	char name[48];		/* in place: a pointer is a relocation at every start */
 	uint16_t offset;
 	bool required;
 };
@@ -314,15 +314,47 @@ const struct leash_openssl *leash_openssl_of(const void *object, const void *cal
 
 /* ------------------------------------------------------------------------- GnuTLS */
 
+/* Which one a place in some code means does not change, and finding out asks the loader. */
+#define CALLERS 64
+static struct {
+	_Atomic uintptr_t caller;
+	_Atomic(const struct leash_gnutls *) lib;
+} callers[CALLERS];
+
+static const struct leash_gnutls *gnutls_at(const void *caller)
+{
+	const size_t i = (uintptr_t)caller / 4 % CALLERS;
+	const struct leash_gnutls *lib = atomic_load_explicit(&callers[i].lib, memory_order_acquire);
+
+	return atomic_load_explicit(&callers[i].caller, memory_order_acquire) == (uintptr_t)caller ? lib : NULL;
+}
+
+static const struct leash_gnutls *keep_gnutls(const void *caller, const struct leash_gnutls *lib)
+{
+	const size_t i = (uintptr_t)caller / 4 % CALLERS;
+	uintptr_t none = 0;
+
+	/* A place is taken once: two words cannot be changed together. */
+	if (atomic_load(&callers[i].lib) == NULL && atomic_compare_exchange_strong(&callers[i].caller, &none, 1)) {
+		atomic_store_explicit(&callers[i].lib, lib, memory_order_release);
+		atomic_store_explicit(&callers[i].caller, (uintptr_t)caller, memory_order_release);
+	}
+	return lib;
+}
+
 const struct leash_gnutls *leash_gnutls_of(const void *caller, const char *name)
 {
 	static const char *const sonames[] = {"libgnutls.so.30", NULL};
+	const struct leash_gnutls *known;
 	struct leash_gnutls lib;
 	const char *missing;
 	struct dso dso;
 	bool new;
 	int i;
 
+	known = gnutls_at(caller);
+	if (known)
+		return known;
 	if (!leash_real_dlsym)
 		leash_init();
 	if (!dso_for(caller, name, "gnutls_handshake", sonames, &dso))
@@ -330,7 +362,7 @@ const struct leash_gnutls *leash_gnutls_of(const void *caller, const char *name)
 	for (i = 0; i < LIBRARIES; i++)
 		if (atomic_load(&gnutls_start[i]) == dso.start &&
 		    atomic_load_explicit(&gnutls_ready[i], memory_order_acquire))
-			return &gnutls[i];
+			return keep_gnutls(caller, &gnutls[i]);
 	memset(&lib, 0, sizeof(lib));
 	lib.start = dso.start;
 	lib.size = dso.size;
@@ -343,5 +375,5 @@ const struct leash_gnutls *leash_gnutls_of(const void *caller, const char *name)
 		gnutls[i] = lib;
 		atomic_store_explicit(&gnutls_ready[i], 1, memory_order_release);
 	}
-	return &gnutls[i];
+	return keep_gnutls(caller, &gnutls[i]);
 }

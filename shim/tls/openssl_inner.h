@@ -14,7 +14,7 @@
 
 /* What the program would offer by ALPN */
 struct leash_ssl_alpn {
-	unsigned char *list;	/* whole, of the library's memory; NULL: what it offers is what it set */
+	unsigned char *list;	/* of the library's memory; NULL: nothing in it is to be taken out */
 	unsigned int len;
 	bool set;
 };
@@ -39,7 +39,7 @@ struct leash_ssl {
 	size_t leaf_len;
 	leash_info_fn *theirs;	/* the program's callback on this SSL; NULL: that of its context */
 	struct leash_ssl_alpn alpn;
-	bool alpn_whole;	/* its connection was the program's own affair, and got it */
+	bool alpn_cut;		/* the SSL has less than that */
 	bool pumped;		/* .pump is open */
 	bool moving_ours;	/* the mode that allows a retry from another place is our wish alone */
 	uint64_t pump_cookie;	/* whose it is */

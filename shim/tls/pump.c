@@ -34,8 +34,8 @@ static void push(struct leash_pump *pump, const struct leash_span *span, const u
 		piece->at = (size_t)((const uint8_t *)span->at - buf);
 }
 
-/* Lines of a header go into the block, and whatever is behind them and fits: a small body that left in a
- * packet of its own would wait for the first one's acknowledgement (RFC 896). */
+/* Lines of a header go into the block, and whatever is behind them and fits: a small body that left
+ * in a packet of its own would wait for the first one's acknowledgement (RFC 896). */
 static bool join(struct leash_pump *pump, const struct leash_span *span)
 {
 	struct leash_piece *piece = &pump->pieces[0];
@@ -52,7 +52,7 @@ static bool join(struct leash_pump *pump, const struct leash_span *span)
 		pump->count = 1;
 	}
 	if (span->len > LEASH_PUMP_BLOCK - piece->len) {
-		if (piece->len == 0) {		/* larger than any block: by itself */
+		if (piece->len == 0) { /* larger than any block: by itself */
 			pump->count = 0;
 			leash_pool_give(LEASH_POOL_16K, pump->block);
 			pump->block = NULL;
@@ -65,8 +65,8 @@ static bool join(struct leash_pump *pump, const struct leash_span *span)
 	return true;
 }
 
-/* How much the exchange may be given now. Where a retry need not bring its data again, all that waits
- * behind a block must fit into it. */
+/* How much the exchange may be given now. Where a retry need not bring its data again, all that
+ * waits behind a block must fit into it. */
 static size_t offer(const struct leash_pump *pump, const struct leash_pump_io *io, size_t left)
 {
 	const size_t room = pump->count ? LEASH_PUMP_BLOCK - 1024 : LEASH_PUMP_RECORD;
@@ -80,12 +80,14 @@ static size_t offer(const struct leash_pump *pump, const struct leash_pump_io *i
 }
 
 /* The next pieces. Return: 0, -EAGAIN (hold), or a negative errno */
-static int gather(struct leash_pump *pump, const struct leash_pump_io *io, const uint8_t *buf, size_t len,
-		  const char *call)
+static int gather(struct leash_pump *pump, const struct leash_pump_io *io, const uint8_t *buf,
+		  size_t len, const char *call)
 {
 	while (pump->parsed < len) {
-		const size_t left = pump->raw ? len - pump->parsed : offer(pump, io, len - pump->parsed);
-		struct leash_span span = {.at = buf + pump->parsed, .len = left, .consumed = left, .raw = true};
+		const size_t left =
+			pump->raw ? len - pump->parsed : offer(pump, io, len - pump->parsed);
+		struct leash_span span = {
+			.at = buf + pump->parsed, .len = left, .consumed = left, .raw = true};
 		int rc;
 
 		if (left == 0)
@@ -126,16 +128,19 @@ static void pop(struct leash_pump *pump)
 
 enum sent { ALL, STUCK, STARVED };
 
-/* STUCK: the library's result is *ret. STARVED: the rest is in a buffer that this call has not brought */
-static enum sent flush(struct leash_pump *pump, const struct leash_pump_io *io, const uint8_t *buf, size_t len,
-		       ssize_t *ret)
+/* STUCK: the library's result is *ret. STARVED: the rest is in a buffer that this call has not
+ * brought */
+static enum sent flush(struct leash_pump *pump, const struct leash_pump_io *io, const uint8_t *buf,
+		       size_t len, ssize_t *ret)
 {
 	while (pump->count) {
 		struct leash_piece *piece = &pump->pieces[0];
 
 		while (piece->done < piece->len) {
 			const size_t left = piece->len - piece->done;
-			size_t n = left < INT_MAX ? left : (size_t)INT_MAX & ~(size_t)(LEASH_PUMP_RECORD - 1);
+			size_t n = left < INT_MAX
+					   ? left
+					   : (size_t)INT_MAX & ~(size_t)(LEASH_PUMP_RECORD - 1);
 			const uint8_t *at = NULL;
 			int r;
 
@@ -165,7 +170,7 @@ static enum sent flush(struct leash_pump *pump, const struct leash_pump_io *io, 
 	return ALL;
 }
 
-/* A call ends with less than it was given: what is still here belongs to the start of the next one. */
+/* A call ends with less than it was given: what is still here belongs to the next one's start. */
 static size_t rebase(struct leash_pump *pump, size_t given)
 {
 	struct leash_piece *piece = &pump->pieces[0];
@@ -210,34 +215,41 @@ static int real_read(struct leash_pump *pump, const struct leash_pump_io *io, vo
 	return r;
 }
 
+/* The real read gave nothing. Return: it is what the program gets; false: held bytes come before the end */
+static bool stopped(struct leash_pump *pump, const struct leash_pump_io *io, int r, ssize_t *ret)
+{
+	const int error = errno;
+	const enum leash_pump_end why = io->why(io, r);
+
+	*ret = r;
+	if (why != LEASH_PUMP_AGAIN) {
+		leash_exchange_end(pump->exchange, why == LEASH_PUMP_EOF);
+		pump->ended = leash_exchange_pending(pump->exchange) != 0;
+		pump->end = r;
+	}
+	errno = error;
+	return !pump->ended;
+}
+
 /* Reads a little that the program has not asked for. Return: DONE, REAL or ERROR */
-static enum leash_pump_said fetch(struct leash_pump *pump, const struct leash_pump_io *io, size_t max,
-				  ssize_t *ret)
+static enum leash_pump_said fetch(struct leash_pump *pump, const struct leash_pump_io *io,
+				  size_t max, ssize_t *ret)
 {
 	uint8_t block[LEASH_EXCHANGE_STASH_MAX];
 	const size_t want = max < sizeof(block) ? max : sizeof(block);
 	int r = real_read(pump, io, block, want), rc;
-	enum leash_pump_end why;
 
 	if (r > 0) {
 		rc = leash_exchange_stash(pump->exchange, block, (size_t)r);
 		*ret = -rc;
 		return rc < 0 ? LEASH_PUMP_ERROR : LEASH_PUMP_DONE;
 	}
-	*ret = r;
-	why = io->why(io, r);
-	if (why == LEASH_PUMP_AGAIN)
-		return LEASH_PUMP_REAL;
-	leash_exchange_end(pump->exchange, why == LEASH_PUMP_EOF);
-	if (leash_exchange_pending(pump->exchange) == 0)
-		return LEASH_PUMP_REAL;
-	pump->ended = true;
-	pump->end = r;
-	return LEASH_PUMP_DONE;
+	return stopped(pump, io, r, ret) ? LEASH_PUMP_REAL : LEASH_PUMP_DONE;
 }
 
-/* What follows an Upgrade may leave when its answer is known: read it here, where nobody else does. */
-static enum leash_pump_said hold(struct leash_pump *pump, const struct leash_pump_io *io, ssize_t *ret)
+/* What follows an Upgrade may leave when its answer is known: read it here, if nobody else does. */
+static enum leash_pump_said hold(struct leash_pump *pump, const struct leash_pump_io *io,
+				 ssize_t *ret)
 {
 	const int error = leash_exchange_error(pump->exchange);
 
@@ -308,7 +320,7 @@ enum leash_pump_said leash_pump_write(struct leash_pump *pump, const struct leas
 		}
 	}
 	if (pump->flushed == 0 && io->keeps) {
-		*ret = pump->again;		/* what has left was ours alone: it must come with its data */
+		*ret = pump->again; /* what has left was ours alone: it must come with its data */
 		pump->app_len = 1;
 		return LEASH_PUMP_REAL;
 	}
@@ -328,7 +340,8 @@ static bool ready(struct leash_pump *pump, void *buf, size_t len, bool peek, ssi
 
 	*ret_said = LEASH_PUMP_ERROR;
 	if (!error && leash_exchange_pending(ex)) {
-		*ret = (ssize_t)(peek ? leash_exchange_peek(ex, buf, len) : leash_exchange_pull(ex, buf, len));
+		*ret = (ssize_t)(peek ? leash_exchange_peek(ex, buf, len)
+				      : leash_exchange_pull(ex, buf, len));
 		*ret_said = LEASH_PUMP_DONE;
 		return true;
 	}
@@ -350,8 +363,8 @@ static bool ready(struct leash_pump *pump, void *buf, size_t len, bool peek, ssi
 	return false;
 }
 
-enum leash_pump_said leash_pump_read(struct leash_pump *pump, const struct leash_pump_io *io, void *buf,
-				     size_t len, bool peek, ssize_t *ret)
+enum leash_pump_said leash_pump_read(struct leash_pump *pump, const struct leash_pump_io *io,
+				     void *buf, size_t len, bool peek, ssize_t *ret)
 {
 	enum leash_pump_said said;
 	ssize_t n;
@@ -381,16 +394,10 @@ enum leash_pump_said leash_pump_read(struct leash_pump *pump, const struct leash
 				*ret = -n;
 				return LEASH_PUMP_ERROR;
 			}
-			continue;		/* held: never 0, which would be the end */
+			continue; /* held: never 0, which would be the end */
 		}
-		*ret = r;
-		if (io->why(io, r) == LEASH_PUMP_AGAIN)
+		if (stopped(pump, io, r, ret))
 			return LEASH_PUMP_REAL;
-		leash_exchange_end(pump->exchange, io->why(io, r) == LEASH_PUMP_EOF);
-		if (leash_exchange_pending(pump->exchange) == 0)
-			return LEASH_PUMP_REAL;
-		pump->ended = true;
-		pump->end = r;
 	}
 }
 
@@ -400,11 +407,14 @@ size_t leash_pump_pending(struct leash_pump *pump, const struct leash_pump_io *i
 
 	if (pump->error)
 		return 0;
-	/* Of what the library has, all may be held (an unfinished header, half a character), and the program
-	 * would block in the read that it was promised. */
+	if (atomic_load_explicit(&pump->reading, memory_order_relaxed))
+		real = 0; /* another thread is at it */
+	/* Of what the library has, all may be held (an unfinished header, half a character), and
+	 * the program would block in the read that it was promised. */
 	while (real && leash_exchange_pending(pump->exchange) == 0 &&
 	       leash_exchange_error(pump->exchange) == 0) {
-		const size_t part = real < LEASH_EXCHANGE_STASH_MAX ? real : LEASH_EXCHANGE_STASH_MAX;
+		const size_t part =
+			real < LEASH_EXCHANGE_STASH_MAX ? real : LEASH_EXCHANGE_STASH_MAX;
 
 		if (fetch(pump, io, part, &unused) != LEASH_PUMP_DONE)
 			break;

@@ -22,7 +22,11 @@ const uint8_t leash_http1_class[256] = {
 
 bool leash_http1_equal(struct leash_http1_text text, const char *word)
 {
-	return text.len == strlen(word) && same(text.at, word, text.len);
+	/* Mostly it is another word, and its first letters say so. */
+	for (size_t i = 0; i < text.len; i++)
+		if (!word[i] || (text.at[i] | (is_alpha(text.at[i]) ? 0x20 : 0)) != (uint8_t)word[i])
+			return false;
+	return word[text.len] == '\0';
 }
 
 bool leash_http1_is_method(const uint8_t *at, size_t len, const char *method)

@@ -7,8 +7,6 @@ bats_require_minimum_version 1.5.0
 load lib
 
 GRACE=1000	# ms
-AWAY=400	# ms after the start
-LATE=50
 
 setup() {
 	export XDG_RUNTIME_DIR=$BATS_TEST_TMPDIR/run
@@ -36,15 +34,33 @@ teardown() {
 	[ -z "$JOB" ] || kill "$JOB" 2> /dev/null || true
 }
 
-# away CMD …: goes to the background AWAY ms after the start
+# away [-w PATTERN] -- CMD …: goes to the background when `netleash status` says a line with PATTERN, by default that
+# a request or a look-up is under way; then there is a file "left". So a busy machine is only slower.
 away() {
-	"$NETLEASH" run -p "$POLICY" --no-summary --background-after ${AWAY}ms "$@"
+	local pattern='^  (request|resolve) ' job turn
+	[ "$1" != -w ] || {
+		pattern=$2
+		shift 2
+	}
+	rm -f left
+	"$NETLEASH" run -p "$POLICY" --no-summary "$@" &
+	job=$!
+	for turn in $(seq 1000); do
+		"$NETLEASH" status 2> /dev/null | grep -Eq -- "$pattern" && break
+		kill -0 $job 2> /dev/null || break
+		sleep 0.02
+	done
+	[ "$turn" -lt 1000 ] || echo "status never said $pattern"
+	"$NETLEASH" background > /dev/null
+	touch left
+	wait $job
 }
 
-# near MS: AWAY and GRACE after the start of something that began up to 350 ms after the run (an interpreter's start)
+# near MS: what was in flight when the session left had the whole grace. How exactly it ends then is measured
+# in background_waits.bats; here a busy machine has all the time.
 near() {
-	[ "$1" -ge $((AWAY + GRACE - 350)) ] && [ "$1" -le $((AWAY + GRACE + 2 * LATE)) ] || {
-		echo "$1 ms, expected up to $((AWAY + GRACE))"
+	[ "$1" -ge $GRACE ] && [ "$1" -le $((GRACE + 10000)) ] || {
+		echo "$1 ms, expected $GRACE at the least"
 		return 1
 	}
 }
@@ -72,19 +88,19 @@ until_out() {
 		[ "$errno" = ECONNABORTED ]
 		near "$ms"
 		[ "$(grep -c '^then-.* ECONNABORTED' <<< "$output")" -eq 2 ]
-		[[ "$output" = *"request $PEER:80 ended: request:fail interrupted (rule background): after 1"* ]]
+		[[ "$output" = *"$PEER"*" ended: request:fail interrupted (rule background): after 1"* ]]
 	done
 	run away -- "$SNIP/time_wait" stdio "$PEER" 80
 	[[ "$output" = *"stdio eof"* ]]
 }
 
 @test "a request that finishes within the grace is untouched" {
-	run away -- curl -sS "http://$PEER/slow/1.1"
+	run away -- curl -sS "http://$PEER/slow/0.5"
 	[ "$status" -eq 0 ]
-	[[ "$output" = *"slow 1.1"* ]]
+	[[ "$output" = *"slow 0.5"* ]]
 	[[ "$output" != *interrupted* ]]
-	# A control: a little longer is too long.
-	run away -- curl -sS "http://$PEER/slow/2"
+	# A control: too long is too long.
+	run away -- curl -sS "http://$PEER/slow/30"
 	[ "$status" -eq 56 ]
 	[[ "$output" = *"Software caused connection abort"* ]]
 }
@@ -110,7 +126,6 @@ s = socket.create_connection(("raw.example.com", 9000)); s.shutdown(socket.SHUT_
 }
 
 @test "TLS: curl, asyncio, a memory BIO, node" {
-	AWAY=1500	# interpreters take their time to start
 	for port in 4432 4433; do
 		run away -- curl -sS "https://api.example.com:$port/hang"
 		[ "$status" -eq 56 ]
@@ -134,9 +149,8 @@ asyncio.run(main())'
 }
 
 @test "a connect() that never completes, a look-up under way, a WebSocket, UDP" {
-	AWAY=1500
 	for way in connect nbconnect connect2; do
-		run away -- sh -c "python3 -c 'import socket; socket.getaddrinfo(\"blackhole.example.com\", 443)'; $SNIP/time_wait $way $HOLE 443"
+		run away -w '^  request blackhole' -- sh -c "python3 -c 'import socket; socket.getaddrinfo(\"blackhole.example.com\", 443)'; $SNIP/time_wait $way $HOLE 443"
 		echo "$output"
 		read -r _ errno ms < <(grep "^$way " <<< "$output")
 		[ "$errno" = ECONNABORTED ]
@@ -147,7 +161,7 @@ try: socket.getaddrinfo("drop.example.com", 443)
 except OSError as e: print(type(e).__name__, e.errno)'
 	[[ "$output" = *"ConnectionAbortedError 103"* ]]
 	[[ "$output" = *"resolve drop.example.com ended: request:fail interrupted"* ]]
-	run away -- python3 -c '
+	run away -w "^  request play.*no deadline" -- python3 -c '
 import socket, ssl
 t = ssl.create_default_context().wrap_socket(socket.create_connection(("play.example.com", 443)), server_hostname="play.example.com")
 t.sendall(b"GET / HTTP/1.1\r\nHost: play.example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -160,7 +174,7 @@ except OSError as e: print(e.errno)'
 	echo "$output"
 	[[ "$output" = *"101 Switching"*"connectSocket play.example.com:443"*"ended: connectSocket:fail interrupted"* ]]
 	[[ "$output" = *103* ]]
-	run away -- python3 -c '
+	run away -w "^  request .* port 9," -- python3 -c '
 import socket
 s = socket.socket(type=socket.SOCK_DGRAM)
 s.sendto(b"x", ("'"$PEER"'", 9001)); print(s.recv(10))
@@ -241,14 +255,15 @@ except OSError as e: print(e.errno)'
 }
 
 @test "coming back before the grace is over cancels it, and leaving again starts a new one" {
-	printf '0.3s background\n# a call of a second\n1.1s foreground\n1.3s\tbackground\n' > scenario
+	printf '1s background\n# a call of a second\n1.8s foreground\n2s\tbackground\n' > scenario
 	run "$NETLEASH" run -p "$POLICY" --no-summary --scenario scenario -- "$SNIP/time_wait" read "$PEER" 80
 	echo "$output"
 	read -r _ errno ms < <(grep "^read " <<< "$output")
 	[ "$errno" = ECONNABORTED ]
-	[ "$ms" -ge 2100 ] && [ "$ms" -le 2450 ]
-	run "$NETLEASH" run -p "$POLICY" --no-summary --background-after 0.3s --foreground-after 1.1s -- curl -sS "http://$PEER/slow/2"
-	[[ "$output" = *"slow 2"* ]]
+	# It began before the first leave: 2 s, or the second grace was none.
+	[ "$ms" -ge 2000 ] && [ "$ms" -le 7000 ]
+	run "$NETLEASH" run -p "$POLICY" --no-summary --background-after 1s --foreground-after 1.8s -- curl -sS "http://$PEER/slow/4"
+	[[ "$output" = *"slow 4"* ]]
 }
 
 @test "a scenario says what is wrong, and where" {
@@ -268,29 +283,31 @@ except OSError as e: print(e.errno)'
 
 @test "all processes of a session change together: also one that is started meanwhile, and one that forks" {
 	cat > many.sh <<-'END'
-		"$SNIP/time_wait" read "$1" 80 &
-		"$SNIP/time_wait" poll "$1" 80 &
-		"$SNIP/time_wait" recv "$1" 80 fork &
+		until [ -e idle ]; do sleep 0.02; done &
 		python3 -c 'import http.client, os, sys, time
 		c = http.client.HTTPConnection(sys.argv[1]); c.request("GET", "/"); c.getresponse().read()
-		time.sleep(1.5)
+		open("idle", "w").close()
+		while not os.path.exists("left"): time.sleep(0.02)
 		if os.fork() == 0:
 		    try: c.sock.send(b"GET / HTTP/1.1\r\nHost: %s\r\n\r\n" % sys.argv[1].encode())
 		    except OSError as e: print("forked", e.errno, flush=True)
 		    os._exit(0)
 		os.wait()' "$1" &
-		sleep 1.9
+		wait %1
+		"$SNIP/time_wait" read "$1" 80 &
+		"$SNIP/time_wait" poll "$1" 80 &
+		"$SNIP/time_wait" recv "$1" 80 fork &
+		until [ -e left ]; do sleep 0.02; done
 		"$SNIP/time_wait" readv "$1" 80
 		wait
 	END
 	sed -i 's/^\t\t//' many.sh
-	AWAY=1500
-	run away -- bash many.sh "$PEER"
+	run away -w ", 3 pending" -- bash many.sh "$PEER"
 	echo "$output"
 	for way in read poll recv; do
-		grep -Eq "^$way ECONNABORTED 2[0-9]{3}$" <<< "$output"
+		grep -Eq "^$way ECONNABORTED [0-9]{4,}$" <<< "$output"
 	done
-	grep -Eq "^connect ECONNABORTED [0-9]$" <<< "$output"
+	grep -Eq "^connect ECONNABORTED [0-9]{1,3}$" <<< "$output"
 	grep -qx "forked 103" <<< "$output"
 }
 
@@ -448,7 +465,7 @@ print("back")'
 }
 
 @test "events: the state, and each request that was interrupted" {
-	run "$NETLEASH" run -p "$POLICY" --no-summary --events e.jsonl --background-after ${AWAY}ms -- curl -sS https://api.example.com/hang
+	run "$NETLEASH" run -p "$POLICY" --no-summary --events e.jsonl --background-after 3s -- curl -sS https://api.example.com/hang
 	cat e.jsonl
 	python3 - <<-'END'
 		import json

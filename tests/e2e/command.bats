@@ -77,11 +77,23 @@ tell() {
 		run --audit=yes touch started|takes no value
 		run -p $POLICY --profile wechta touch started|wechat
 		run -p $POLICY --platform windows touch started|android, ios, devtools
-		run touch started|no policy: give -p POLICY
-		check|no policy given
 		check --bogus|unknown option
 		explain -p $POLICY|target
 		help frobnicate|frobnicate
+	END
+}
+
+@test "no policy at all: 101, and how to give one" {
+	while read -r args; do
+		# shellcheck disable=SC2086
+		tell 101 env -u NETLEASH_POLICY "$NETLEASH" $args
+		[ -z "$output" ]
+		[[ $stderr == "netleash: ${args%% *}: no policy: give "*"--project DIR, or set NETLEASH_POLICY"* ]]
+		[ ! -e started ]
+	done <<-END
+		run touch started
+		check
+		explain https://api.example.com
 	END
 }
 
@@ -274,7 +286,7 @@ assert subprocess.run(sys.argv[1:]).returncode == -15' "$NETLEASH" run -p "$POLI
 @test "the summary" {
 	tell 6 leash -- sh -c 'curl -sS https://api.example.com/bytes/5000 -o got; curl -sS http://api.example.com/; curl -sS https://apii.example.com/'
 	[[ $stderr == *"netleash: 2 connections to 1 host, "*" sent, "*" received, 2 refused"* ]]
-	grep -qE '^ +HOST +PORT +CONNECTIONS +SENT +RECEIVED +REFUSED$' <<< "$stderr"
+	grep -qE '^ +HOST +PORT +CONNECTIONS +REQUESTS +SENT +RECEIVED +REFUSED$' <<< "$stderr"
 	grep -qE '^ +api\.example\.com +443 +1 +[0-9]+ B +[67]\.[0-9] KiB +-$' <<< "$stderr"
 	grep -qE '^ +api\.example\.com +80 +1 .* 1 plaintext$' <<< "$stderr"
 	grep -qE '^ +apii\.example\.com +- +0 .* 1 not_in_domain_list$' <<< "$stderr"

@@ -137,7 +137,7 @@ waits() { "$NETLEASH" status "$(id)" | grep -q "11 pending"; }
 		under "$PY" "$TASKS" spread 3 3 "${client[@]}"
 		[ "$status" -eq 0 ]
 		[[ "$output" = *ok* ]]
-		[ "$(lab count web '"event":"accept"')" -eq 10 ]
+		[ "$(lab count web '"target":"/"')" -eq 1 ]
 	done < <(clients)
 }
 
@@ -177,7 +177,7 @@ waits() { "$NETLEASH" status "$(id)" | grep -q "11 pending"; }
 			tell $event
 			hear "${event%e}ed"
 			hear "ok*"
-			[ "$(lab count web '"event":"accept"')" -eq 11 ]
+			[ "$(lab count web '"target":"/"')" -eq 1 ]
 			exec 7>&- 8<&-
 			wait "$JOB"
 			JOB=

@@ -32,9 +32,9 @@ context = ssl.create_default_context()
 
 
 def name_of(error):
-    """A TLS library tells of an error of its socket in its own words."""
+    """OpenSSL tells of an error of its socket, which Python has no words for."""
     if isinstance(error, ssl.SSLError):
-        return "refused" if "Connection refused" in str(error) else str(error)
+        return "refused" if "[SYS]" in str(error) else str(error)
     return errno.errorcode.get(error.errno, str(error))
 
 
@@ -173,7 +173,7 @@ def dial(way, host=API, path="/"):
         tls.sendall(request(host, path))
         print("ok", head(tls), flush=True)
     except OSError as error:
-        print(name_of(error), int((time.monotonic() - start) * 1000), flush=True)
+        print(f"{name_of(error)} {int((time.monotonic() - start) * 1000)}", flush=True)
         sys.exit(1)
 
 

@@ -183,6 +183,9 @@ print(os.read(s.fileno(), 99))"
 		pass net_stdio "$way" lan.example.com 9000 'GET / HTTP/1.0'
 		[ "$output" = 'GET / HTTP/1.0' ]
 	done
+	run -1 leashed net_stdio freopen api.example.com 80 ''
+	[ "$output" = "freopen EBADF" ]
+	pass net_stdio freopen lan.example.com 9000 ''
 	lab unseen web '"event":"(plaintext|request)"'
 	# Where nothing is refused they are libc's own, and what left is recorded.
 	policy audit 'mode = "audit";'
@@ -223,7 +226,7 @@ print(os.read(s.fileno(), 99))"
 		            sys.exit("end")
 		        come.write(byte.raw)
 		step(tls.do_handshake)
-		step(tls.write, b"GET / HTTP/1.0\r\nHost: x\r\n\r\n")
+		step(tls.write, b"GET / HTTP/1.0\r\nHost: api.example.com\r\n\r\n")
 		print(step(tls.read, 15).decode())
 		print(libc.fseek(file, 0, 1), errno.errorcode[ctypes.get_errno()])
 		print(libc.fclose(out), libc.fclose(file))
@@ -271,7 +274,7 @@ for host, port in ("api.example.com", 80), ("192.0.2.20", 8080):
     os.write(w, b"GET / HTTP/1.0\r\n\r\n")
     attempt("splice", lambda: os.splice(r, s.fileno(), 100))
     attempt("splice out", lambda: os.splice(s.fileno(), w, 100))
-s.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+s.send(b"GET / HTTP/1.1\r\nHost: 192.0.2.20:8080\r\n\r\n")
 attempt("judged sendfile", lambda: os.sendfile(s.fileno(), f, 0, size))'
 	[ "$status" -eq 0 ]
 	[ "$(grep -cE '^(sendfile|splice|splice out) 22$' <<< "$output")" -eq 6 ]
@@ -299,7 +302,7 @@ print(s.sendfile(f), s.recv(12))'
 }
 
 @test "large amounts both ways through a judged connection" {
-	head -c 5000000 /dev/urandom > big
+	head -c 4000000 /dev/urandom > big
 	pass curl -sSk -m 30 --data-binary @big https://api.example.com/echo -o got
 	cmp big got
 	pass node -e 'const fs = require("fs"), r = require("https").request("https://api.example.com/echo", {method: "POST"}, m => {

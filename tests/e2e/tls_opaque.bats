@@ -230,6 +230,40 @@ END
 	done
 }
 
+@test "early data of TLS that nobody hooks does not leave" {
+	cat > early.py <<'END'
+import os, socket, sys
+def vector(size, data):
+    return len(data).to_bytes(size, "big") + data
+extensions = b"".join((
+    b"\x00\x00" + vector(2, vector(2, b"\x00" + vector(2, b"api.example.com"))),
+    b"\x00\x0a" + vector(2, vector(2, b"\x00\x1d")),
+    b"\x00\x0d" + vector(2, vector(2, b"\x04\x03\x08\x04")),
+    b"\x00\x2b" + vector(2, vector(1, b"\x03\x04")),
+    b"\x00\x33" + vector(2, vector(2, b"\x00\x1d" + vector(2, os.urandom(32))))))
+if sys.argv[1] == "early":      # with the ticket that it needs (RFC 8446 4.2.10, 4.2.11)
+    extensions += b"\x00\x2d" + vector(2, b"\x01\x01") + b"\x00\x2a" + vector(2, b"") + b"\x00\x29" + vector(
+        2, vector(2, vector(2, os.urandom(64)) + os.urandom(4)) + vector(2, vector(1, os.urandom(32))))
+hello = b"\x03\x03" + os.urandom(32) + vector(1, b"") + vector(2, b"\x13\x01") + vector(1, b"\x00") + vector(2, extensions)
+with socket.create_connection(("api.example.com", 4433), 20) as sock:
+    try:
+        sock.sendall(b"\x16\x03\x01" + vector(2, b"\x01" + vector(3, hello)))
+        if sys.argv[1] == "early":
+            sock.sendall(b"\x17\x03\x03" + vector(2, os.urandom(100)))
+            print("sent")
+        else:
+            print("server", sock.recv(1).hex())
+    except PermissionError:
+        print("EACCES")
+END
+	run leashed /usr/bin/python3 early.py early
+	grep "^EACCES" <<< "$output"
+	refused certificate | grep -F 'early data (0-RTT) would leave before the server has shown a certificate'
+	# the same hello without it is answered
+	leashed /usr/bin/python3 early.py plain | grep "^server 16"
+	/usr/bin/python3 early.py early | grep "^sent"
+}
+
 @test "opaque_tls = \"allow\": name and version alone, with a record" {
 	rules 'opaque_tls = "allow";'
 	NETLEASH_EVENTS=$PWD/events run get expired 4433

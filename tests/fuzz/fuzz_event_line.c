@@ -18,6 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	char *buf = malloc(LEASH_EVENT_LINE_MAX), *copy = malloc(size + 1), *at = copy;
 	const char *text[12] = {NULL};
 	uint8_t head[HEAD] = {0};
+	struct leash_event_timing timing;
 	struct leash_event event;
 	json_t *object;
 	size_t len;
@@ -41,6 +42,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.address = text[4], .transport = text[5], .reason = text[6], .err_msg = text[7],
 		.rule = text[8], .hint = text[9], .sni = text[10], .detail = text[11],
 	};
+	if (head[0] & 16) {		/* a request's: the same texts once more */
+		event.method = text[0];
+		event.url = text[9];
+		event.outcome = text[6];
+		event.timing = &timing;
+		memcpy(&event.status, head + 14, 4);
+		memcpy(&timing, head, sizeof(timing));
+	}
 	memcpy(&event.time_ms, head + 2, 8);
 	memcpy(&event.pid, head + 10, 4);
 	memcpy(&event.port, head + 14, 4);

@@ -2,7 +2,7 @@
 /*
  * net_stdio WAY HOST PORT TEXT: stdio over a socket, as old programs have it: libc writes by itself.
  *
- * WAY: fputs (fdopen, fputs, fflush) or dprintf. The answer's first line is read by stdio (fgets) or,
+ * WAY: fputs (fdopen, fputs, fflush), dprintf, or freopen (of the stream, and that is all). The answer's first line is read by stdio (fgets) or,
  * with a WAY that ends in "+recv", by recv(). Prints it, or the errno name; ends with 0 for an answer.
  */
 #define _GNU_SOURCE
@@ -36,6 +36,11 @@ int main(int argc, char *argv[])
 	}
 	file = fdopen(fd, "r+");
 	setvbuf(file, NULL, _IOFBF, 4096);
+	if (strncmp(argv[1], "freopen", 7) == 0) {
+		file = freopen("/dev/null", "w", file);
+		printf("freopen %s\n", file ? "works" : strerrorname_np(errno));
+		return !file;
+	}
 	if (strncmp(argv[1], "dprintf", 7) == 0)
 		ret = dprintf(fd, "%s\r\n\r\n", argv[4]) < 0;
 	else

@@ -10,6 +10,11 @@
  * setuid	setgid() to ourselves while a request is pending: it asks all threads of libc
  * cannot	what connect() says where no thread can be made: the kernel's answer to clone() is EAGAIN. With a
  *		fourth argument it can
+ * follow	give up root while a request is pending: as whom do all our threads run within three seconds? (libc asks
+ *		only the threads that it knows)
+ * later	a request is pending when the program makes its first thread, and main() leaves by pthread_exit(): a
+ *		request of that thread must end in time all the same
+ * table	how many descriptors each thread's table has while a request is pending
  * reuse	a FILE closes its number inside libc and another socket gets it, many times over, while deadlines of
  *		30 ms pass: no socket but those that wait may be ended
  * jump		siglongjmp() out of connect(), recv() and getaddrinfo(), then a request
@@ -18,6 +23,7 @@
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
+#include <grp.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <netdb.h>
@@ -59,7 +65,7 @@ static int ask(const char *path)
 		printf("connect %s\n", strerrorname_np(errno));
 		exit(1);
 	}
-	snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", path);
+	snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", path, inet_ntoa(to.sin_addr));
 	if (write(fd, request, strlen(request)) < 0)
 		perror("write");
 	return fd;
@@ -134,6 +140,74 @@ static long unseen_socketpair(int pair[2])
 #endif
 }
 
+/* As whom do the threads run? The number of different answers, and the last one */
+static int identities(unsigned int *ret_uid)
+{
+	DIR *dir = opendir("/proc/self/task");
+	unsigned int uid = ~0u, seen[16];
+	struct dirent *entry;
+	int count = 0;
+
+	while ((entry = readdir(dir)) && count < 16) {
+		char path[300], line[256];
+		FILE *file;
+		int known = 0;
+
+		if (entry->d_name[0] == '.')
+			continue;
+		snprintf(path, sizeof(path), "/proc/self/task/%s/status", entry->d_name);
+		file = fopen(path, "r");
+		while (file && fgets(line, sizeof(line), file))
+			if (sscanf(line, "Uid: %*u %u", &uid) == 1)
+				break;
+		if (file)
+			fclose(file);
+		for (int i = 0; i < count; i++)
+			known |= seen[i] == uid;
+		if (!known)
+			seen[count++] = uid;
+	}
+	closedir(dir);
+	*ret_uid = uid;
+	return count;
+}
+
+static void *ask_aside(void *arg)
+{
+	pause_ms(200);
+	puts("main has left");
+	answer(ask("/hang"));
+	return arg;
+}
+
+static int tables(int say)
+{
+	DIR *dir = opendir("/proc/self/task");
+	struct dirent *entry;
+	int ours = 0;
+
+	while ((entry = readdir(dir))) {
+		char path[300];
+		DIR *fds;
+		int count = -2;
+
+		if (entry->d_name[0] == '.')
+			continue;
+		snprintf(path, sizeof(path), "/proc/self/task/%s/fdinfo", entry->d_name);
+		fds = opendir(path);
+		while (fds && readdir(fds))
+			count++;
+		if (fds)
+			closedir(fds);
+		ours += count <= 3;
+		if (say)
+			printf("%s %s\n", atoi(entry->d_name) == main_tid ? "main" : "other",
+			       count > 3 ? "the program's" : "its own");
+	}
+	closedir(dir);
+	return ours;
+}
+
 static void no_threads(void)
 {
 	struct sock_filter code[] = {
@@ -165,7 +239,7 @@ static void reuse(void)
 		if (connect(old, (void *)&to, sizeof(to)) < 0)
 			exit(3);
 		file = fdopen(old, "r+");
-		if (write(old, "GET /hang HTTP/1.1\r\nHost: x\r\n\r\n", 31) < 0)
+		if (write(old, "GET /hang HTTP/1.0\r\n\r\n", 22) < 0)
 			exit(4);
 		/* Around its deadline the number becomes another socket's, behind the back of every hook. */
 		pause_ms(26 + rand() % 8);
@@ -232,6 +306,37 @@ int main(int argc, char *argv[])
 		fd = ask("/hang");
 		printf("threads %d\n", threads());
 		printf("setgid %d\n", setgid(getgid()));
+	} else if (strcmp(what, "follow") == 0) {
+		unsigned int uid;
+		int count;
+
+		fd = ask("/hang");
+		printf("threads %d\n", threads());
+		if (setgroups(0, NULL) < 0 || setresgid(1, 1, 1) < 0 || setresuid(1, 1, 1) < 0)
+			perror("setresuid");
+		for (int i = 0; i < 30; i++) {
+			count = identities(&uid);
+			if (count == 1)
+				break;
+			pause_ms(100);
+		}
+		printf("identities %d, the last %u\n", count, uid);
+		answer(fd);
+	} else if (strcmp(what, "later") == 0) {
+		pthread_t thread;
+
+		fd = ask("/hang");
+		printf("threads %d\n", threads());
+		pthread_create(&thread, NULL, ask_aside, NULL);
+		pthread_exit(NULL);
+	} else if (strcmp(what, "table") == 0) {
+		fd = ask("/hang");
+		for (int i = 0; i < 8; i++)
+			dup(fd);
+		/* The thread does it first thing, when it gets the processor. */
+		for (int i = 0; i < 30 && tables(0) == 0; i++)
+			pause_ms(100);
+		tables(1);
 	} else if (strcmp(what, "cannot") == 0) {
 		if (argc == 4)
 			no_threads();

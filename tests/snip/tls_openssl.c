@@ -344,6 +344,7 @@ static void jumps(SSL_CTX *ctx)
 		ssl = SSL_new(ctx);
 		talk(ssl, dial(host, port));
 	}
+	SSL_CTX_set_cert_verify_callback(ctx, NULL, NULL);
 	host = getenv("TLS_OTHER");
 	talk(SSL_new(ctx), dial(host, port));
 }

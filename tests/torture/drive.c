@@ -46,7 +46,7 @@ struct client {
 	BIO *from, *to;			/* MEMORY: of the network, to the network */
 	enum how how;
 	long modes;
-	bool ahead, ended, failed;	/* ended: the stream's end was read; failed: a write was refused */
+	bool raw, ahead, ended, failed, network_ended;	/* ended: the stream's end was read; failed: a write was refused */
 	struct run *run;
 	/* writing */
 	uint32_t at, pending_len;	/* of run->written */
@@ -110,7 +110,7 @@ static void dump(const char *label, const uint8_t *at, size_t len, size_t from)
 static void dump_all(const char *label, const uint8_t *at, size_t len)
 {
 	fprintf(stderr, "  %s: ", label);
-	for (size_t i = 0; i < len && i < 2000; i++) {
+	for (size_t i = 0; i < len && i < 600; i++) {
 		if ((at[i] >= 32 && at[i] < 127) || at[i] == '\n')
 			fputc(at[i], stderr);
 		else
@@ -237,7 +237,7 @@ static size_t text_answer(const struct client *c, const struct answer *answer, c
 		total = c->ended ? len : 0;
 		put(&body, at + n, len - n);
 	}
-	if (cut && total == 0 && c->ended) {
+	if (cut && c->ended && (total == 0 || (!chunked && length == SIZE_MAX))) {
 		/* What was half a character comes as it was */
 		size_t least = body.len > 8 ? body.len - 8 : 0;
 
@@ -304,9 +304,10 @@ static bool ferry(struct client *c)
 	if (n > 0) {
 		BIO_write(c->from, buf, (int)n);
 		moved = true;
-	} else if (n == 0 && !c->ended && BIO_eof(c->from)) {
+	} else if (n == 0 && !c->network_ended) {
 		BIO_set_mem_eof_return(c->from, 0);
-		c->ended = true;
+		c->network_ended = true;
+		moved = true;
 	}
 	return moved;
 }
@@ -323,7 +324,7 @@ static void wait_for(struct client *c)
 	} else if (c->want_write) {
 		fd.events |= POLLOUT;
 	}
-	if (c->how == BLOCKING || (c->how == MEMORY && c->ended))
+	if (c->how == BLOCKING || (c->how == MEMORY && c->network_ended))
 		return;
 	doing = "poll";
 	if (poll(&fd, 1, STALL_S * 1000) == 0)
@@ -445,7 +446,7 @@ static bool read_some(struct client *c)
 	const int waiting = c->how == MEMORY ? (int)BIO_pending(c->from) : 0;
 	int ret, why, pending;
 
-	if (c->ended && c->how != MEMORY)
+	if (c->ended)
 		return false;
 	buf = malloc(size);
 	ERR_clear_error();
@@ -579,7 +580,7 @@ static void converse(struct client *c)
 			wait_for(c);
 	}
 	/* What the library has written must not stay here. */
-	while (c->how == MEMORY && (BIO_pending(c->to) || c->network_at < c->network.len) && !c->ended)
+	while (c->how == MEMORY && (BIO_pending(c->to) || c->network_at < c->network.len) && !c->network_ended && !c->failed)
 		wait_for(c);
 }
 
@@ -685,7 +686,7 @@ static void one_run(struct client *c, bool first, bool last)
 	while (!first && atomic_load(&c->channel->sent) < c->channel->item_count)
 		usleep(20);
 	atomic_store(&c->channel->item_count, 0);
-	run_make(&run, &c->rng, c->channel, c->settings, first, last);
+	run_make(&run, &c->rng, c->channel, c->settings, c->raw, last);
 	atomic_store(&c->channel->written, 0);
 	atomic_store(&c->channel->sent, 0);
 	atomic_fetch_add(&c->channel->generation, 1);
@@ -743,13 +744,13 @@ static uint32_t one_connection(const struct settings *settings, struct channel *
 	rng_next(&c.rng);
 	channel->seed = rng_next(&c.rng);
 	channel->server_sndbuf = rng_one_in(&c.rng, 3) ? 4096 : 0;
-	channel->server_rcvbuf = rng_one_in(&c.rng, 2) ? 24576 : 0;
 	channel->run_at = 0;
 	atomic_store(&channel->item_count, 0);
 	channel->close_behind = channel->cut = false;
 	atomic_store(&channel->in_len, 0);
 	atomic_store(&channel->ended, 0);
 	c.how = (enum how)rng_below(&c.rng, 4);
+	c.raw = rng_one_in(&c.rng, 25);
 	runs = rng_below(&c.rng, 40) + 1;
 	if (runs > most)
 		runs = most;

@@ -508,14 +508,14 @@ static void make_raw(struct run *run, struct rng *rng, struct bytes *out, struct
 }
 
 void run_make(struct run *run, struct rng *rng, struct channel *channel, const struct settings *settings,
-	      bool first, bool last)
+	      bool raw, bool last)
 {
 	struct bytes out = {0};
 	bool socket = false;
 	uint32_t items = 0;
 
 	memset(run, 0, sizeof(*run));
-	run->raw = first && rng_one_in(rng, 40);
+	run->raw = raw;
 	if (last && !run->raw) {
 		switch (rng_below(rng, settings->referer ? 10 : 8)) {
 		case 0: case 1: case 2: run->end = RUN_SERVER_CLOSES; break;
@@ -542,7 +542,7 @@ void run_make(struct run *run, struct rng *rng, struct channel *channel, const s
 		item->request = i;
 		if (run->raw || (socket && i && run->talks[i - 1].upgraded)) {
 			/* the first byte must not look like a method */
-			if (run->raw && i == 0)
+			if (run->raw)
 				both_text(run, "\x01");
 			item->when = WHEN_ALL;
 			make_raw(run, rng, &out, talk);
@@ -552,6 +552,9 @@ void run_make(struct run *run, struct rng *rng, struct channel *channel, const s
 			uint32_t at;
 
 			make_request(run, talk, &asked, rng, item, settings, final, upgrade);
+			/* A write that goes on behind an Upgrade ends when that is answered, and all before. */
+			if (socket)
+				item->when = WHEN_HEAD;
 			if (item->when == WHEN_HEAD && talk->wait_continue) {
 				/* 100 Continue at the head, the rest when all was written */
 				item->at = (uint32_t)out.len;
@@ -605,7 +608,8 @@ void run_make(struct run *run, struct rng *rng, struct channel *channel, const s
 	}
 	if (run->end == RUN_ABANDONED)
 		run->give_up_at = rng_below(rng, (uint32_t)run->written.len) + 1;
-	memcpy(channel->out, out.at, out.len);
+	if (out.len)
+		memcpy(channel->out, out.at, out.len);
 	counts.bytes_in += out.len;
 	counts.bytes_out += run->written.len;
 	run->item_count = items;

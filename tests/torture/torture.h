@@ -36,7 +36,7 @@ struct item {
 struct channel {
 	/* of the connection, before it is made */
 	uint64_t seed;
-	uint32_t server_sndbuf, server_rcvbuf;
+	uint32_t server_sndbuf;
 	/* of the run */
 	_Atomic uint32_t generation;
 	_Atomic uint32_t item_count;
@@ -134,7 +134,7 @@ struct run {
 	uint32_t give_up_at;	/* ABANDONED: of written; REFUSED: what must not have come completely */
 	char refused_mark[MARK_SIZE + 1];
 	const char *what;	/* REFUSED: how */
-	bool raw;		/* from the first byte */
+	bool raw;		/* no HTTP, from the connection's first byte */
 };
 
 struct settings {
@@ -145,7 +145,7 @@ struct settings {
 
 /* Answers go to channel->out and ->items */
 void run_make(struct run *run, struct rng *rng, struct channel *channel, const struct settings *settings,
-	      bool first, bool last);
+	      bool raw, bool last);
 void run_free(struct run *run);
 int corpus_load(const char *path);
 

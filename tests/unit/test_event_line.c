@@ -57,7 +57,9 @@ static void all_fields_in_their_order(void **state)
 		.transport = "tcp", .reason = "not_in_domain_list",
 		.err_msg = "request:fail url not in domain list:b.example", .number = 600002,
 		.error = 13, .rule = "domains", .hint = "add it", .bytes_sent = 0,
-		.bytes_received = 5, .sni = "b.example", .detail = "-",
+		.bytes_received = 5, .sni = "b.example", .tls_version = "TLS 1.3",
+		.tls_cipher = "TLS_AES_128_GCM_SHA256", .tls_issuer = "CN=I",
+		.tls_not_after = "2027-01-01T00:00:00Z", .detail = "-",
 	};
 	char *line;
 
@@ -70,7 +72,35 @@ static void all_fields_in_their_order(void **state)
 		"\"transport\":\"tcp\",\"reason\":\"not_in_domain_list\","
 		"\"errMsg\":\"request:fail url not in domain list:b.example\",\"errCode\":600002,"
 		"\"errno\":13,\"rule\":\"domains\",\"hint\":\"add it\",\"bytes_sent\":0,"
-		"\"bytes_received\":5,\"tls\":{\"sni\":\"b.example\"},\"detail\":\"-\"}");
+		"\"bytes_received\":5,\"tls\":{\"sni\":\"b.example\",\"version\":\"TLS 1.3\",\"cipher\":\"TLS_AES_128_GCM_SHA256\","
+		"\"issuer\":\"CN=I\",\"notAfter\":\"2027-01-01T00:00:00Z\"},\"detail\":\"-\"}");
+}
+
+static void requests(void **state)
+{
+	const struct leash_event_timing first = {3, 0, 12, 7, 100}, kept = {-1, -1, -1, 7, -1};
+	struct leash_event event = {
+		.kind = LEASH_EVENT_REQUEST, .verdict = LEASH_SAID_ALLOWED, .api = "uploadFile",
+		.host = "b.example", .method = "POST", .url = "https://b.example/\"x", .status = 404,
+		.outcome = "success", .bytes_sent = 1, .bytes_received = 2, .timing = &first,
+		.tls_cipher = "TLS_AES_128_GCM_SHA256",
+	};
+	char *line;
+
+	(void)state;
+	json_decref(read_line(&event, &line));
+	assert_string_equal(strstr(line, ",\"host\""),
+		",\"host\":\"b.example\",\"method\":\"POST\",\"url\":\"https://b.example/\\\"x\","
+		"\"status\":404,\"outcome\":\"success\",\"bytes_sent\":1,\"bytes_received\":2,"
+		"\"timing\":{\"resolve\":3,\"connect\":0,\"tls\":12,\"wait\":7,\"receive\":100},"
+		"\"tls\":{\"cipher\":\"TLS_AES_128_GCM_SHA256\"}}");
+	event.timing = &kept;
+	event.status = 0;
+	event.tls_cipher = NULL;
+	json_decref(read_line(&event, &line));
+	assert_string_equal(strstr(line, ",\"outcome\""),
+		",\"outcome\":\"success\",\"bytes_sent\":1,\"bytes_received\":2,"
+		"\"timing\":{\"wait\":7}}");
 }
 
 static void absent_is_left_out(void **state)
@@ -394,6 +424,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_fields_in_their_order),
+		cmocka_unit_test(requests),
 		cmocka_unit_test(absent_is_left_out),
 		cmocka_unit_test(words),
 		cmocka_unit_test(times),

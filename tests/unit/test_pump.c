@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The pump between a library with OpenSSL's (or GnuTLS's) manners and an exchange: WANT_* at any point,
- * moved and grown buffers, partial writes, reads while a write is pending. The exchange is a small one over the
- * real rewriter; what it does to answers is made up: '#' is dropped, '+' becomes three.
+ * The pump between a library with OpenSSL's (or GnuTLS's) manners and an exchange: WANT_* at any
+ * point, moved and grown buffers, partial writes, reads while a write is pending. The exchange is a
+ * small one over the real rewriter; what it does to answers is made up: '#' is dropped, '+' becomes
+ * three.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -37,7 +38,7 @@ struct leash_exchange {
 	bool refused;
 	int error;
 	bool closes;
-	uint8_t held[64];		/* of the stream in, until a newline: "it is in a header" */
+	uint8_t held[64]; /* of the stream in, until a newline: "it is in a header" */
 	size_t held_len;
 	bool holding;
 	uint8_t stash[65536];
@@ -196,14 +197,14 @@ void leash_exchange_end(struct leash_exchange *ex, bool clean)
 
 struct library {
 	bool partial, keeps;
-	size_t record;			/* bytes of text in one */
-	unsigned int stuck;		/* one of how many records is not taken at once */
+	size_t record;      /* bytes of text in one */
+	unsigned int stuck; /* one of how many records is not taken at once */
 	uint8_t *wire;
 	size_t wire_len, wire_size;
 	/* of a call that was not finished */
-	size_t pending, done;		/* its length, what of it is in records */
+	size_t pending, done; /* its length, what of it is in records */
 	uint8_t *content;
-	size_t kept;			/* @keeps: what the next call answers */
+	size_t kept; /* @keeps: what the next call answers */
 	unsigned int writes;
 	size_t longest;
 	const void *last;
@@ -211,7 +212,7 @@ struct library {
 	const char *answer;
 	size_t answer_len, answer_at;
 	bool eof;
-	unsigned int dry;		/* one of how many reads finds nothing */
+	unsigned int dry; /* one of how many reads finds nothing */
 	unsigned int reads;
 	bool fatal;
 };
@@ -231,8 +232,9 @@ static bool is_stuck(const struct library *lib)
 	return lib->stuck && roll(lib->stuck) == 0;
 }
 
-/* OpenSSL: what was begun is offered again, as long and with the same bytes; without partial writes it goes
- * on behind the records that have left. GnuTLS: it has the record, and says how long it was. */
+/* OpenSSL: what was begun is offered again, as long and with the same bytes; without partial writes
+ * it goes on behind the records that have left. GnuTLS: it has the record, and says how long it
+ * was. */
 static int lib_write(const struct leash_pump_io *io, const void *buf, int len_)
 {
 	struct library *lib = io->session;
@@ -325,7 +327,8 @@ static void set_up(struct bench *b)
 	leash_request_init(&b->ex->rq, REFERER);
 	b->pump.exchange = b->ex;
 	b->lib.record = 16384;
-	b->io = (struct leash_pump_io){.session = &b->lib, .write = lib_write, .read = lib_read, .why = lib_why};
+	b->io = (struct leash_pump_io){
+		.session = &b->lib, .write = lib_write, .read = lib_read, .why = lib_why};
 }
 
 static void set_modes(struct bench *b, bool partial, bool keeps)
@@ -354,7 +357,7 @@ static void wire_is(const struct bench *b, const char *text, size_t len)
 /* ---------------------------------------------------------------------- what is sent */
 
 struct script {
-	char *program, *server;		/* what the program writes, what must arrive */
+	char *program, *server; /* what the program writes, what must arrive */
 	size_t program_len, server_len;
 };
 
@@ -383,19 +386,23 @@ static void make_script(struct script *s)
 		const unsigned int headers = roll(6);
 		const bool chunked = roll(3) == 0;
 
-		add(s, true, true, line, (size_t)sprintf(line, "POST /%u HTTP/1.1\r\n", roll(1000)));
+		add(s, true, true, line,
+		    (size_t)sprintf(line, "POST /%u HTTP/1.1\r\n", roll(1000)));
 		add(s, false, true, REFERER, sizeof(REFERER) - 1);
 		add(s, true, true, "Host: a.test\r\n", 14);
 		for (unsigned int h = 0; h < headers; h++) {
 			if (roll(4) == 0)
-				add(s, true, false, "Referer: https://elsewhere/\r\n\tand on\r\n", 38);
+				add(s, true, false, "Referer: https://elsewhere/\r\n\tand on\r\n",
+				    38);
 			add(s, true, true, line,
-			    (size_t)sprintf(line, "X-%u: %.*s\r\n", h, (int)roll(300), "vvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvv"));
+			    (size_t)sprintf(line, "X-%u: %.*s\r\n", h, (int)roll(300),
+					    "vvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvv"));
 		}
 		if (chunked)
 			add(s, true, true, "Transfer-Encoding: chunked\r\n\r\n", 30);
 		else
-			add(s, true, true, line, (size_t)sprintf(line, "Content-Length: %zu\r\n\r\n", body));
+			add(s, true, true, line,
+			    (size_t)sprintf(line, "Content-Length: %zu\r\n\r\n", body));
 		if (chunked && body)
 			add(s, true, true, line, (size_t)sprintf(line, "%zx\r\n", body));
 		for (size_t n = 0; n < body; n++)
@@ -413,7 +420,8 @@ static void free_script(struct script *s)
 	free(s->server);
 }
 
-/* One call and its retries, from another place each time, at times with more. Return: what it took */
+/* One call and its retries, from another place each time, at times with more. Return: what it took
+ */
 static size_t write_all(struct bench *b, const char *at, size_t len, size_t left)
 {
 	enum leash_pump_said said;
@@ -510,19 +518,22 @@ static void test_write_no_block(void **state)
 
 /* ------------------------------------------------------------------------ one by one */
 
-#define GET "GET / HTTP/1.1\r\nHost: a.test\r\n\r\n"
+#define GET         "GET / HTTP/1.1\r\nHost: a.test\r\n\r\n"
 #define GET_REFERER "GET / HTTP/1.1\r\n" REFERER "Host: a.test\r\n\r\n"
 
 static void test_one_record(void **state)
 {
-	static const char post[] = "POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 5\r\n\r\nhello";
-	static const char want[] = "POST / HTTP/1.1\r\n" REFERER "Host: a.test\r\nContent-Length: 5\r\n\r\nhello";
+	static const char post[] =
+		"POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 5\r\n\r\nhello";
+	static const char want[] =
+		"POST / HTTP/1.1\r\n" REFERER "Host: a.test\r\nContent-Length: 5\r\n\r\nhello";
 	struct bench b;
 	ssize_t ret;
 
 	(void)state;
 	set_up(&b);
-	assert_int_equal(leash_pump_write(&b.pump, &b.io, post, sizeof(post) - 1, "w", &ret), LEASH_PUMP_DONE);
+	assert_int_equal(leash_pump_write(&b.pump, &b.io, post, sizeof(post) - 1, "w", &ret),
+			 LEASH_PUMP_DONE);
 	assert_int_equal(ret, sizeof(post) - 1);
 	assert_int_equal(b.lib.writes, 1);
 	wire_is(&b, want, sizeof(want) - 1);
@@ -532,7 +543,8 @@ static void test_one_record(void **state)
 /* A body is sent from where the program has it, in pieces that the library cuts. */
 static void test_body_in_place(void **state)
 {
-	static const char head[] = "PUT / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 1000000\r\n\r\n";
+	static const char head[] =
+		"PUT / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 1000000\r\n\r\n";
 	struct bench b;
 	char *body = malloc(1000000);
 	ssize_t ret;
@@ -540,17 +552,23 @@ static void test_body_in_place(void **state)
 	(void)state;
 	memset(body, 'b', 1000000);
 	set_up(&b);
-	assert_int_equal(leash_pump_write(&b.pump, &b.io, head, sizeof(head) - 1, "w", &ret), LEASH_PUMP_DONE);
-	assert_int_equal(leash_pump_write(&b.pump, &b.io, body, 1000000, "w", &ret), LEASH_PUMP_DONE);
+	assert_int_equal(leash_pump_write(&b.pump, &b.io, head, sizeof(head) - 1, "w", &ret),
+			 LEASH_PUMP_DONE);
+	assert_int_equal(leash_pump_write(&b.pump, &b.io, body, 1000000, "w", &ret),
+			 LEASH_PUMP_DONE);
 	assert_int_equal(ret, 1000000);
 	assert_ptr_equal(b.lib.last, body);
 	assert_int_equal(b.lib.longest, 1000000);
-	/* With partial writes a record at a time, as the library does it: the program may think again. */
+	/* With partial writes a record at a time, as the library does it: the program may think
+	 * again. */
 	b.io.partial = b.lib.partial = true;
-	assert_int_equal(leash_pump_write(&b.pump, &b.io, GET, sizeof(GET) - 1, "w", &ret), LEASH_PUMP_DONE);
+	assert_int_equal(leash_pump_write(&b.pump, &b.io, GET, sizeof(GET) - 1, "w", &ret),
+			 LEASH_PUMP_DONE);
 	assert_int_equal(ret, sizeof(GET) - 1);
-	assert_int_equal(leash_pump_write(&b.pump, &b.io, head, sizeof(head) - 1, "w", &ret), LEASH_PUMP_DONE);
-	assert_int_equal(leash_pump_write(&b.pump, &b.io, body, 1000000, "w", &ret), LEASH_PUMP_DONE);
+	assert_int_equal(leash_pump_write(&b.pump, &b.io, head, sizeof(head) - 1, "w", &ret),
+			 LEASH_PUMP_DONE);
+	assert_int_equal(leash_pump_write(&b.pump, &b.io, body, 1000000, "w", &ret),
+			 LEASH_PUMP_DONE);
 	assert_int_equal(ret, 16384);
 	free(body);
 	tear_down(&b);
@@ -565,14 +583,18 @@ static void test_bad_length(void **state)
 	(void)state;
 	set_up(&b);
 	b.lib.stuck = 1;
-	assert_int_equal(leash_pump_write(&b.pump, &b.io, GET, sizeof(GET) - 1, "w", &ret), LEASH_PUMP_REAL);
+	assert_int_equal(leash_pump_write(&b.pump, &b.io, GET, sizeof(GET) - 1, "w", &ret),
+			 LEASH_PUMP_REAL);
 	assert_int_equal(ret, -1);
 	writes = b.lib.writes;
-	assert_int_equal(leash_pump_write(&b.pump, &b.io, GET, sizeof(GET) - 2, "w", &ret), LEASH_PUMP_BAD_LENGTH);
-	assert_int_equal(leash_pump_write(&b.pump, &b.io, GET, 0, "w", &ret), LEASH_PUMP_BAD_LENGTH);
+	assert_int_equal(leash_pump_write(&b.pump, &b.io, GET, sizeof(GET) - 2, "w", &ret),
+			 LEASH_PUMP_BAD_LENGTH);
+	assert_int_equal(leash_pump_write(&b.pump, &b.io, GET, 0, "w", &ret),
+			 LEASH_PUMP_BAD_LENGTH);
 	assert_int_equal(b.lib.writes, writes);
 	b.lib.stuck = 0;
-	assert_int_equal(leash_pump_write(&b.pump, &b.io, GET, sizeof(GET) - 1, "w", &ret), LEASH_PUMP_DONE);
+	assert_int_equal(leash_pump_write(&b.pump, &b.io, GET, sizeof(GET) - 1, "w", &ret),
+			 LEASH_PUMP_DONE);
 	wire_is(&b, GET_REFERER, sizeof(GET_REFERER) - 1);
 	/* None pending: an empty one is the library's */
 	writes = b.lib.writes;
@@ -589,10 +611,12 @@ static void test_unfinished(void **state)
 
 	(void)state;
 	set_up(&b);
-	assert_int_equal(leash_pump_write(&b.pump, &b.io, "GET / HT", 8, "w", &ret), LEASH_PUMP_DONE);
+	assert_int_equal(leash_pump_write(&b.pump, &b.io, "GET / HT", 8, "w", &ret),
+			 LEASH_PUMP_DONE);
 	assert_int_equal(ret, 8);
 	assert_int_equal(b.lib.writes, 0);
-	assert_int_equal(leash_pump_write(&b.pump, &b.io, GET + 8, sizeof(GET) - 9, "w", &ret), LEASH_PUMP_DONE);
+	assert_int_equal(leash_pump_write(&b.pump, &b.io, &GET[8], sizeof(GET) - 9, "w", &ret),
+			 LEASH_PUMP_DONE);
 	assert_int_equal(ret, sizeof(GET) - 9);
 	wire_is(&b, GET_REFERER, sizeof(GET_REFERER) - 1);
 	tear_down(&b);
@@ -606,27 +630,32 @@ static void test_refused(void **state)
 	(void)state;
 	set_up(&b);
 	b.ex->refused = true;
-	assert_int_equal(leash_pump_write(&b.pump, &b.io, GET, sizeof(GET) - 1, "w", &ret), LEASH_PUMP_ERROR);
+	assert_int_equal(leash_pump_write(&b.pump, &b.io, GET, sizeof(GET) - 1, "w", &ret),
+			 LEASH_PUMP_ERROR);
 	assert_int_equal(ret, EACCES);
 	b.ex->error = ETIMEDOUT;
-	assert_int_equal(leash_pump_write(&b.pump, &b.io, GET, sizeof(GET) - 1, "w", &ret), LEASH_PUMP_ERROR);
+	assert_int_equal(leash_pump_write(&b.pump, &b.io, GET, sizeof(GET) - 1, "w", &ret),
+			 LEASH_PUMP_ERROR);
 	assert_int_equal(ret, ETIMEDOUT);
-	assert_int_equal(leash_pump_read(&b.pump, &b.io, &(char[9]){0}, 9, false, &ret), LEASH_PUMP_ERROR);
+	assert_int_equal(leash_pump_read(&b.pump, &b.io, &(char[9]){0}, 9, false, &ret),
+			 LEASH_PUMP_ERROR);
 	assert_int_equal(ret, ETIMEDOUT);
 	assert_int_equal(b.lib.writes + b.lib.reads, 0);
 	tear_down(&b);
 	/* None to be had */
 	b = (struct bench){.pump = {.error = ENOBUFS}};
 	assert_int_equal(leash_pump_write(&b.pump, &b.io, GET, 3, "w", &ret), LEASH_PUMP_ERROR);
-	assert_int_equal(leash_pump_read(&b.pump, &b.io, &(char[9]){0}, 9, false, &ret), LEASH_PUMP_ERROR);
+	assert_int_equal(leash_pump_read(&b.pump, &b.io, &(char[9]){0}, 9, false, &ret),
+			 LEASH_PUMP_ERROR);
 	assert_int_equal(ret, ENOBUFS);
 	assert_int_equal(leash_pump_pending(&b.pump, &b.io, 100), 0);
 }
 
-#define UPGRADE "GET /u HTTP/1.1\r\nHost: a.test\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"
+#define UPGRADE                                                                                    \
+	"GET /u HTTP/1.1\r\nHost: a.test\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"
 
-/* What follows an Upgrade in the same call leaves when the answer is known; until then the program is told
- * what the library is told: nothing to read yet. */
+/* What follows an Upgrade in the same call leaves when the answer is known; until then the program
+ * is told what the library is told: nothing to read yet. */
 static void test_hold(void **state)
 {
 	static const char both[] = UPGRADE "frame";
@@ -636,20 +665,24 @@ static void test_hold(void **state)
 
 	(void)state;
 	set_up(&b);
-	assert_int_equal(leash_pump_write(&b.pump, &b.io, both, sizeof(both) - 1, "w", &ret), LEASH_PUMP_REAL);
+	assert_int_equal(leash_pump_write(&b.pump, &b.io, both, sizeof(both) - 1, "w", &ret),
+			 LEASH_PUMP_REAL);
 	assert_int_equal(ret, -1);
 	assert_int_equal(b.lib.reads, 1);
 	assert_int_equal(b.lib.wire_len, sizeof(UPGRADE REFERER) - 1);
-	assert_int_equal(leash_pump_write(&b.pump, &b.io, both, 20, "w", &ret), LEASH_PUMP_BAD_LENGTH);
+	assert_int_equal(leash_pump_write(&b.pump, &b.io, both, 20, "w", &ret),
+			 LEASH_PUMP_BAD_LENGTH);
 	b.lib.answer = "101!";
 	b.lib.answer_len = 4;
-	assert_int_equal(leash_pump_write(&b.pump, &b.io, both, sizeof(both) - 1, "w", &ret), LEASH_PUMP_DONE);
+	assert_int_equal(leash_pump_write(&b.pump, &b.io, both, sizeof(both) - 1, "w", &ret),
+			 LEASH_PUMP_DONE);
 	assert_int_equal(ret, sizeof(both) - 1);
 	assert_memory_equal(b.lib.wire + b.lib.wire_len - 5, "frame", 5);
 	assert_true(b.pump.raw);
 	/* The answer is the program's all the same. */
 	assert_int_equal(leash_pump_pending(&b.pump, &b.io, 0), 4);
-	assert_int_equal(leash_pump_read(&b.pump, &b.io, buf, sizeof(buf), false, &ret), LEASH_PUMP_DONE);
+	assert_int_equal(leash_pump_read(&b.pump, &b.io, buf, sizeof(buf), false, &ret),
+			 LEASH_PUMP_DONE);
 	assert_int_equal(ret, 4);
 	assert_memory_equal(buf, "101!", 4);
 	/* From now on the exchange is not asked. */
@@ -700,7 +733,8 @@ static void test_read_random(void **state)
 			assert_true(tries < 100000);
 			if (roll(5) == 0)
 				leash_pump_pending(&b.pump, &b.io,
-						   b.lib.dry ? 0 : b.lib.answer_len - b.lib.answer_at);
+						   b.lib.dry ? 0
+							     : b.lib.answer_len - b.lib.answer_at);
 			said = leash_pump_read(&b.pump, &b.io, seen, len, peek, &ret);
 			if (said != LEASH_PUMP_DONE) {
 				assert_int_equal(said, LEASH_PUMP_REAL);
@@ -735,17 +769,20 @@ static void test_read_end(void **state)
 		b.lib.answer = "##(ab";
 		b.lib.answer_len = 5;
 		b.lib.eof = true;
-		assert_int_equal(leash_pump_read(&b.pump, &b.io, buf, sizeof(buf), peek, &ret), LEASH_PUMP_DONE);
+		assert_int_equal(leash_pump_read(&b.pump, &b.io, buf, sizeof(buf), peek, &ret),
+				 LEASH_PUMP_DONE);
 		assert_int_equal(ret, 3);
 		assert_memory_equal(buf, "(ab", 3);
 		if (peek)
-			assert_int_equal(leash_pump_read(&b.pump, &b.io, buf, sizeof(buf), false, &ret),
-					 LEASH_PUMP_DONE);
+			assert_int_equal(
+				leash_pump_read(&b.pump, &b.io, buf, sizeof(buf), false, &ret),
+				LEASH_PUMP_DONE);
 		for (int i = 0; i < 3; i++) {
 			const unsigned int reads = b.lib.reads;
 
-			assert_int_equal(leash_pump_read(&b.pump, &b.io, buf, sizeof(buf), peek, &ret),
-					 LEASH_PUMP_ENDED);
+			assert_int_equal(
+				leash_pump_read(&b.pump, &b.io, buf, sizeof(buf), peek, &ret),
+				LEASH_PUMP_ENDED);
 			assert_int_equal(ret, 0);
 			assert_int_equal(b.lib.reads, reads);
 		}
@@ -763,9 +800,11 @@ static void test_read_closes(void **state)
 	set_up(&b);
 	b.ex->closes = true;
 	put(b.ex, (const uint8_t *)"last", 4);
-	assert_int_equal(leash_pump_read(&b.pump, &b.io, buf, sizeof(buf), false, &ret), LEASH_PUMP_DONE);
+	assert_int_equal(leash_pump_read(&b.pump, &b.io, buf, sizeof(buf), false, &ret),
+			 LEASH_PUMP_DONE);
 	assert_int_equal(ret, 4);
-	assert_int_equal(leash_pump_read(&b.pump, &b.io, buf, sizeof(buf), false, &ret), LEASH_PUMP_CLOSED);
+	assert_int_equal(leash_pump_read(&b.pump, &b.io, buf, sizeof(buf), false, &ret),
+			 LEASH_PUMP_CLOSED);
 	assert_int_equal(b.lib.reads, 0);
 	tear_down(&b);
 }
@@ -785,9 +824,11 @@ static void test_pending(void **state)
 	b.lib.answer_len = 8;
 	assert_int_equal(leash_pump_pending(&b.pump, &b.io, 5), 1);
 	assert_int_equal(b.lib.answer_at, 8);
-	assert_int_equal(leash_pump_read(&b.pump, &b.io, buf, sizeof(buf), false, &ret), LEASH_PUMP_DONE);
+	assert_int_equal(leash_pump_read(&b.pump, &b.io, buf, sizeof(buf), false, &ret),
+			 LEASH_PUMP_DONE);
 	assert_int_equal(ret, 1);
-	assert_int_equal(leash_pump_read(&b.pump, &b.io, buf, sizeof(buf), false, &ret), LEASH_PUMP_REAL);
+	assert_int_equal(leash_pump_read(&b.pump, &b.io, buf, sizeof(buf), false, &ret),
+			 LEASH_PUMP_REAL);
 	assert_int_equal(ret, -1);
 	tear_down(&b);
 }
@@ -803,12 +844,15 @@ static void test_read_during_write(void **state)
 	b.lib.stuck = 1;
 	b.lib.answer = "a+b";
 	b.lib.answer_len = 3;
-	assert_int_equal(leash_pump_write(&b.pump, &b.io, GET, sizeof(GET) - 1, "w", &ret), LEASH_PUMP_REAL);
-	assert_int_equal(leash_pump_read(&b.pump, &b.io, buf, sizeof(buf), false, &ret), LEASH_PUMP_DONE);
+	assert_int_equal(leash_pump_write(&b.pump, &b.io, GET, sizeof(GET) - 1, "w", &ret),
+			 LEASH_PUMP_REAL);
+	assert_int_equal(leash_pump_read(&b.pump, &b.io, buf, sizeof(buf), false, &ret),
+			 LEASH_PUMP_DONE);
 	assert_int_equal(ret, 5);
 	assert_memory_equal(buf, "a+++b", 5);
 	b.lib.stuck = 0;
-	assert_int_equal(leash_pump_write(&b.pump, &b.io, GET, sizeof(GET) - 1, "w", &ret), LEASH_PUMP_DONE);
+	assert_int_equal(leash_pump_write(&b.pump, &b.io, GET, sizeof(GET) - 1, "w", &ret),
+			 LEASH_PUMP_DONE);
 	wire_is(&b, GET_REFERER, sizeof(GET_REFERER) - 1);
 	tear_down(&b);
 }
@@ -822,7 +866,8 @@ static void test_close(void **state)
 	(void)state;
 	set_up(&b);
 	b.lib.stuck = 1;
-	assert_int_equal(leash_pump_write(&b.pump, &b.io, GET, sizeof(GET) - 1, "w", &ret), LEASH_PUMP_REAL);
+	assert_int_equal(leash_pump_write(&b.pump, &b.io, GET, sizeof(GET) - 1, "w", &ret),
+			 LEASH_PUMP_REAL);
 	assert_int_equal(leash_pool_used(LEASH_POOL_16K), 1);
 	leash_pump_close(&b.pump);
 	assert_int_equal(b.ex->gave_up, 1);
@@ -835,22 +880,14 @@ static void test_close(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_write_whole),
-		cmocka_unit_test(test_write_partial),
-		cmocka_unit_test(test_write_kept),
-		cmocka_unit_test(test_write_no_block),
-		cmocka_unit_test(test_one_record),
-		cmocka_unit_test(test_body_in_place),
-		cmocka_unit_test(test_bad_length),
-		cmocka_unit_test(test_unfinished),
-		cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_hold),
-		cmocka_unit_test(test_read_random),
-		cmocka_unit_test(test_read_end),
-		cmocka_unit_test(test_read_closes),
-		cmocka_unit_test(test_pending),
-		cmocka_unit_test(test_read_during_write),
-		cmocka_unit_test(test_close),
+		cmocka_unit_test(test_write_whole),       cmocka_unit_test(test_write_partial),
+		cmocka_unit_test(test_write_kept),        cmocka_unit_test(test_write_no_block),
+		cmocka_unit_test(test_one_record),        cmocka_unit_test(test_body_in_place),
+		cmocka_unit_test(test_bad_length),        cmocka_unit_test(test_unfinished),
+		cmocka_unit_test(test_refused),           cmocka_unit_test(test_hold),
+		cmocka_unit_test(test_read_random),       cmocka_unit_test(test_read_end),
+		cmocka_unit_test(test_read_closes),       cmocka_unit_test(test_pending),
+		cmocka_unit_test(test_read_during_write), cmocka_unit_test(test_close),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

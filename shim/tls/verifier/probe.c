@@ -319,6 +319,7 @@ int leash_probe(const struct leash_verify_calls *calls, const struct leash_probe
 	ERR_clear_error();
 	if (prepare(&probe)) {
 		error = dial(&probe);
+		out->connected = error == 0;
 		if (error == 0 && in->silence_ms > 0)
 			probe.silence_ns = now_ns() + (int64_t)in->silence_ms * 1000000;
 		if (error == 0)

@@ -120,6 +120,7 @@ struct leash_probe_in {
 
 struct leash_probe_out {
 	int error;			/* errno of connect or I/O; 0 */
+	bool connected;			/* it took the connection, whatever came of it */
 	bool handshake_reached;		/* the server sent its certificate */
 	uint16_t version, cipher;
 	size_t cert_count;

@@ -36,7 +36,7 @@ if [ "$(id -u)" = 0 ]; then
 	chmod 755 "$stage"
 	mkdir "$stage/build"
 	cp -r Makefile README.md policy shim scripts tests "$stage/"
-	for part in libnetleash.so libnetleash-verify.so netleash snip; do
+	for part in libnetleash.so libnetleash-verify.so netleash netleash-full snip; do
 		[ ! -e "build/$part" ] || cp -r "build/$part" "$stage/build/"
 	done
 fi

@@ -123,6 +123,7 @@ struct leash_tasks {
 	_Atomic int64_t swept_ns;	/* when places of dead processes were looked for last */
 };
 
+#define LEASH_SESSION_NO_GRACE UINT32_MAX
 #define LEASH_SESSION_TOLD 64		/* ends of connections that were told of lately */
 
 struct leash_session {
@@ -136,7 +137,7 @@ struct leash_session {
 	_Atomic int64_t background_ns;	/* 0: foreground; else when it went to the background */
 	_Atomic uint32_t untold, pad2;	/* a signal changed it, and no event says so yet: 1 background, 2 foreground */
 	_Atomic int64_t changed_ms;	/* when it went to where it is, ms since 1970; 0: at the start */
-	uint32_t grace_ms;		/* of the policy; set by `run` */
+	uint32_t grace_ms;		/* of the policy; set by `run`. LEASH_SESSION_NO_GRACE: there is no background */
 	int32_t program_pid;
 	char program[64];		/* the last component of its path */
 	char events[1024];		/* where events go, absolute; "": nowhere, or too long */

@@ -16,7 +16,8 @@
  *		is its own: what the server says is read along, and the client's second
  *		flight leaves only after the verdict (flight.c). Also a handshake that was
  *		refused, while the library's alert is still to leave.
- * OPEN		Judged. Nothing is looked at any more, bytes are counted.
+ * OPEN		Judged. Nothing is looked at any more, bytes are counted. (With conn->plain: http on the LAN,
+ *		which conn/plain reads.)
  * DATAGRAM	A UDP socket: each destination is judged, the last verdict is kept.
  * DNS		Talks to a configured name server: each question is judged, answers are
  *		learnt. UDP or TCP.
@@ -53,7 +54,7 @@ int leash_conn_rresvport(int *port, int family);	/* 0: rresvport() itself */
 /* A libc function that would connect or listen inside libc: refused, with its line */
 int leash_conn_refuse_call(const char *call);
 
-/* ------------------------------------------------------------------------- bytes (io.c) */
+/* ------------------------------------------------------------------------- bytes (io_out.c, io_in.c) */
 /* The flag byte of @fd is not 0 when these are called; hooks test that first. */
 ssize_t leash_conn_send(int fd, const void *buf, size_t len, int flags);
 ssize_t leash_conn_sendto(int fd, const void *buf, size_t len, int flags,
@@ -81,9 +82,10 @@ int leash_conn_pidfd_getfd(int pidfd, int fd, unsigned int flags);
 
 /* -------------------------------------------------------------------- descriptors (fd.c) */
 int leash_conn_close(int fd);
-/** leash_conn_wants_tls() - Must whatever is written there be TLS, and nothing was judged yet? */
+/** leash_conn_wants_tls() - Must whatever is written there be TLS (or http, on the LAN) and be looked at by us? */
 bool leash_conn_wants_tls(int fd);
-/** leash_conn_print() - Text is about to leave inside libc. Return: 0, or a negative errno, said */
+/** leash_conn_print() - Text is about to leave inside libc. Return: 0, or a negative errno: said, or -EINVAL where
+ *  it may be http, written some other way */
 int leash_conn_print(int fd, const char *call);
 int leash_conn_dup(int fd);
 int leash_conn_dup2(int fd, int to);
@@ -137,20 +139,20 @@ bool leash_conn_ask_network(const char *name, const char *call);
 /** leash_conn_name_server() - Is this one of the configured name servers? */
 bool leash_conn_name_server(const struct sockaddr *addr);
 
-/* ------------------------------------------------------------------ netleash.h (timing.c) */
+/* ------------------------------------------------------------------ netleash.h (own.c, signal.c) */
 int leash_conn_set_timeout(int fd, int limit_ms);
 int leash_conn_set_background(bool away);
 
-/* ------------------------------------------------------- background signals (timing.c) */
+/* ------------------------------------------------------- background signals (signal.c) */
 /** leash_conn_signal_ours() - Is this one of the two, and are our handlers in? */
 bool leash_conn_signal_ours(int sig);
 /** leash_conn_sigaction() - sigaction() on what the program has for it */
 struct sigaction;
 int leash_conn_sigaction(int sig, const struct sigaction *act, struct sigaction *old);
 /** leash_conn_hand_on(), leash_conn_take_back() - Before and after what starts a program: it finds ignored
- *  what this one ignores. life/background.h */
-void leash_conn_hand_on(void);
-void leash_conn_take_back(void);
+ *  what this one ignores. @brief: it cannot be left by siglongjmp(). life/background.h */
+void leash_conn_hand_on(bool brief);
+void leash_conn_take_back(bool brief);
 /** leash_conn_rt_sigaction() - The system call's form of it */
 int leash_conn_rt_sigaction(int sig, const void *act, void *old, size_t mask_size);
 

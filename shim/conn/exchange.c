@@ -171,6 +171,7 @@ struct leash_exchange *leash_exchange_open(struct leash_conn *conn, uint64_t coo
 	leash_timing_left(conn);
 	leash_request_init(&ex->rq, ex->audit ? NULL : referer_of(image));
 	leash_response_init(&ex->rs, !ex->convert);
+	ex->rs.lean = true;
 	atomic_store(&of_conn[leash_registry_index(conn)],
 		     (uint16_t)(leash_pool_index(LEASH_POOL_EXCHANGE, ex) + 1));
 	return ex;

@@ -247,17 +247,32 @@ static void end_body(struct leash_exchange *ex, struct leash_task *task)
 static int begin_body(struct leash_exchange *ex, struct pass *pass, const struct leash_response_item *item,
 		      struct leash_task *task)
 {
+	const uint8_t *block;
+
 	/* What a multipart body holds may be told behind its answer. */
 	if (!ex->rs.head.text || !task || !atomic_load_explicit(&task->classed, memory_order_acquire) ||
 	    task->lists != LEASH_LIST_BIT(LEASH_LIST_REQUEST))
 		return 0;
 	/* More input than a read that may grow brings: another thread wrote this request meanwhile. */
-	if (pass->left - item->consumed > PIECE * 4)
+	if (pass->left - item->consumed > PIECE * 2)
 		return 0;
+	block = item->block;
+	if (block != leash_block_at(ex->head)) {
+		/* It is in the program's buffer, and has to stay until it has come out. */
+		if (leash_block_size(ex->head) < item->block_len) {
+			leash_block_give(&ex->head);
+			ex->head = leash_block_larger(0, item->block_len);
+		}
+		leash_response_lend(&ex->rs, leash_block_at(ex->head), leash_block_size(ex->head));
+		if (!ex->head)
+			return -ENOBUFS;
+		memcpy(leash_block_at(ex->head), block, item->block_len);
+		block = leash_block_at(ex->head);
+	}
 	ex->body = leash_pool_take(LEASH_POOL_BODY);
 	if (!ex->body)
 		return -ENOBUFS;
-	if (leash_body_begin(ex->body, &ex->rs.head, item->block, item->block_len, item->ask))
+	if (leash_body_begin(ex->body, &ex->rs.head, block, item->block_len, item->ask))
 		return 1;
 	end_body(ex, task);
 	return 0;

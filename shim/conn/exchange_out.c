@@ -67,7 +67,8 @@ static const char *ascii_of(const struct leash_http1_host *host, char ascii[stat
 	return host->name;
 }
 
-/* The words are only put together where they are said. */
+/* The words are only put together where they are said, in a frame of their own. */
+__attribute__((noinline))
 static int refuse_host(struct leash_exchange *ex, struct leash_verdict verdict, const char *text,
 		       const char *call, const struct leash_task *task)
 {
@@ -131,35 +132,45 @@ static int judge_host(struct leash_exchange *ex, const char *call, const struct 
 	return ret;
 }
 
-/* @push: with its header, which leaves now */
-static int judge_class(struct leash_exchange *ex, const char *call, struct leash_task *task, bool push)
+/* Return: 0 with the lists that it may be of, or a negative errno, said */
+__attribute__((noinline))	/* asked once a connection, and its frame is large */
+static int ask_class(struct leash_exchange *ex, const char *call, const struct leash_task *task,
+		     enum leash_kind kind, bool get, uint8_t *ret_lists)
 {
-	const enum leash_kind kind = kind_of(ex->rq.class);
 	const struct leash_ask ask = {
 		.name = leash_exchange_name(ex),
 		.port = ex->conn->port,
 		.lan = ex->lan,
-		.get = memcmp(task->method, "GET", 4) == 0,
+		.get = get,
 		.kind = kind,
 	};
 	const struct leash_complaint complaint = {.call = call, .api = api_of(kind), .task = task};
-	uint8_t *known = kind == LEASH_KIND_ORDINARY ? &ex->ordinary[ask.get] : NULL;
-	struct leash_verdict verdict = {.action = LEASH_ALLOW, .lists = known ? *known : 0};
-	int ret = 0;
+	const struct leash_verdict verdict = leash_policy_request(leash_image_get(), &ask);
+	/* That its host is in no list at all was said of its connection. */
+	const int ret = !verdict.would || ex->lists ? leash_exchange_refuse(ex, verdict, &complaint) : 0;
 
+	if (ret < 0)
+		return ret;
+	*ret_lists = verdict.lists;
 	/* The answer to the same question is the same. */
-	if (!verdict.lists) {
-		verdict = leash_policy_request(leash_image_get(), &ask);
-		ret = leash_exchange_refuse(ex, verdict, &complaint);
-		if (known && verdict.action == LEASH_ALLOW && !verdict.would)
-			*known = verdict.lists;
-	}
+	if (kind == LEASH_KIND_ORDINARY && !verdict.would)
+		ex->ordinary[get] = verdict.lists;
+	return 0;
+}
+
+/* @push: with its header, which leaves now */
+static int judge_class(struct leash_exchange *ex, const char *call, struct leash_task *task, bool push)
+{
+	const enum leash_kind kind = kind_of(ex->rq.class);
+	const bool get = memcmp(task->method, "GET", 4) == 0;
+	uint8_t lists = kind == LEASH_KIND_ORDINARY ? ex->ordinary[get] : 0;
+	int ret = lists ? 0 : ask_class(ex, call, task, kind, get, &lists);
 
 	if (ret < 0)
 		return ret;
 	leash_exchange_lock(ex);
 	task->kind = (uint8_t)kind;
-	task->lists = verdict.lists;
+	task->lists = lists;
 	atomic_store_explicit(&task->classed, kind != LEASH_KIND_MULTIPART, memory_order_release);
 	if (push)
 		ret = leash_response_push(&ex->rs, leash_task_place(task), leash_request_ask(&ex->rq));
@@ -229,6 +240,7 @@ static int judge(struct leash_exchange *ex, const struct leash_request_out *out,
 	return out->events & LEASH_REQUEST_RAW ? judge_raw(ex, call) : 0;
 }
 
+__attribute__((noinline))
 static int refuse_bad(struct leash_exchange *ex, const char *call)
 {
 	const enum leash_http1_fault fault = ex->rq.http.fault;
@@ -343,6 +355,7 @@ static int look_for_preface(struct leash_exchange *ex, const uint8_t *at, size_t
 }
 
 /* Under audit: all of it leaves as it is; what it says is recorded */
+__attribute__((noinline))
 static void watch(struct leash_exchange *ex, const uint8_t *at, size_t len, const char *call)
 {
 	struct leash_request_out out;
@@ -369,7 +382,10 @@ int leash_exchange_out(struct leash_exchange *ex, const void *buf, size_t len, c
 	struct leash_request_out out;
 	int error = leash_exchange_alive(ex);
 
-	*ret = (struct leash_span){.at = buf};
+	/* One by one, which is no call of the processor's string instructions. */
+	ret->at = buf;
+	ret->len = ret->consumed = 0;
+	ret->own = ret->head = ret->raw = false;
 	if (leash_unlikely(error < 0))
 		return error;
 	if (len == 0)

@@ -63,10 +63,12 @@ bool leash_conn_wants_tls(int fd)
 	enum leash_conn_state state;
 
 	/* Where nothing is refused the kernel's count has to do: there libc's own stream is the better one. */
-	if (!conn || !conn->stream || conn->pass != LEASH_PASS_TLS || leash_verify_skipped() ||
-	    !leash_registry_same(conn, fd))
+	if (!conn || !conn->stream || (conn->pass & (LEASH_PASS_TLS | LEASH_PASS_RAW)) != LEASH_PASS_TLS ||
+	    leash_verify_skipped() || !leash_registry_same(conn, fd))
 		return false;
 	state = leash_registry_state(conn);
+	if (state == LEASH_CONN_OPEN && conn->plain)
+		return true;		/* http that is read */
 	return state == LEASH_CONN_SNIFFING || state == LEASH_CONN_FLIGHT;
 }
 
@@ -78,6 +80,8 @@ int leash_conn_print(int fd, const char *call)
 	if (!leash_conn_wants_tls(fd))
 		return 0;
 	conn = leash_registry_of(fd);
+	if (conn->pass & LEASH_PASS_HTTP)
+		return -EINVAL;		/* text may be fine there, if only somebody saw it */
 	leash_conn_gate(&gate, conn, call);
 	if (gate.image)
 		leash_gate_judge(&gate, leash_policy_plaintext(gate.image, &gate.peer, conn->pass));

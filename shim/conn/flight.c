@@ -30,12 +30,13 @@ struct flight {
 	_Atomic uint8_t refused;
 	uint8_t retried;		/* a second retry is no TLS */
 	uint8_t accepted;		/* .facts are of a server that was */
-	uint32_t facts;			/* what its handshake showed (judge.c), 0: not judged */
+	uint16_t facts;			/* what its handshake showed (judge.c), 0: not judged */
 	enum server server;
 	uint32_t alert_left;
 	uint32_t buffer;		/* + 1, 0: none */
 	size_t stream_len;
-	int64_t since_ns, answer_ns;	/* the hello left; the server had said all of it */
+	uint32_t since_ms;		/* the hello left; of the clock, its low bits */
+	uint16_t answer_ms;		/* after that the server had said all of it; at most UINT16_MAX */
 	struct leash_tls_records records;
 	uint16_t version, cipher;
 };
@@ -45,6 +46,11 @@ static struct flight flights[LEASH_CONN_MAX];
 static _Atomic uint64_t keys[LEASH_CONN_MAX];
 static uint8_t buffers[BUFFERS][LEASH_SERVER_STREAM_MAX];
 static _Atomic int taken[BUFFERS];
+
+static uint32_t now_ms(void)
+{
+	return (uint32_t)(leash_now_ns() / 1000000);
+}
 
 /* The entry of a connection, or NULL if its hello is not known */
 static struct flight *flight_of(const struct leash_conn *conn)
@@ -80,7 +86,8 @@ void leash_flight_hello(struct leash_conn *conn, const uint8_t random[static 32]
 	flight->server = SILENT;
 	flight->alert_left = ALERT_MAX;
 	flight->stream_len = 0;
-	flight->since_ns = flight->answer_ns = leash_now_ns();
+	flight->since_ms = now_ms();
+	flight->answer_ms = 0;
 	flight->records = (struct leash_tls_records){0};
 	atomic_store(&keys[i], key_of(random));
 	if (leash_inside.is && leash_inside.is(leash_inside.session, random))
@@ -151,7 +158,7 @@ void leash_flight_set_facts(struct leash_conn *conn, uint32_t place, bool accept
 
 	if (!flight)
 		return;
-	flight->facts = place;
+	flight->facts = (uint16_t)place;
 	flight->accepted = accepted;
 }
 
@@ -276,18 +283,21 @@ void leash_flight_received(struct leash_conn *conn, const struct iovec *iov, siz
 		feed(flight, iov[i].iov_base, part);
 		got -= part;
 	}
-	if (flight->server == KNOWN && flight->answer_ns == flight->since_ns)
-		flight->answer_ns = leash_now_ns();
+	if (flight->server == KNOWN && flight->answer_ms == 0) {
+		const uint32_t took_ms = now_ms() - flight->since_ms;
+
+		flight->answer_ms = took_ms < UINT16_MAX ? (uint16_t)took_ms : UINT16_MAX;
+	}
 	/* Its certificates are encrypted: nothing that is kept will be looked at. */
 	if (flight->server == KNOWN && flight->version >= 0x0304)
 		leash_flight_release(conn);
 }
 
-int64_t leash_flight_answer_ms(const struct leash_conn *conn)
+uint32_t leash_flight_answer_ms(const struct leash_conn *conn)
 {
 	const struct flight *flight = flight_of(conn);
 
-	return flight ? (flight->answer_ns - flight->since_ns) / 1000000 : 0;
+	return flight ? flight->answer_ms : 0;
 }
 
 /* ------------------------------------------------------------------------- the client */

@@ -34,7 +34,7 @@ const char *leash_flight_name(const struct leash_conn *conn);
 const uint8_t *leash_flight_random(const struct leash_conn *conn);
 
 /**
- * leash_flight_set_facts() - What its judged handshake showed: a place in judge.c's table, 0 none
+ * leash_flight_set_facts() - What its judged handshake showed: a place in judge.c's table (16 bits), 0 none
  * @accepted:	false: the verdict was only recorded
  */
 void leash_flight_set_facts(struct leash_conn *conn, uint32_t place, bool accepted);
@@ -57,7 +57,7 @@ void leash_flight_received(struct leash_conn *conn, const struct iovec *iov, siz
 			   size_t got);
 
 /** leash_flight_answer_ms() - How long the server took for its answer to the hello */
-int64_t leash_flight_answer_ms(const struct leash_conn *conn);
+uint32_t leash_flight_answer_ms(const struct leash_conn *conn);
 
 /** leash_flight_release() - The connection ends or is judged: give the buffer back */
 void leash_flight_release(struct leash_conn *conn);

@@ -48,9 +48,83 @@ static struct leash_verdict ask(struct leash_gate *gate)
 	return leash_policy_peer(gate->image, &gate->peer);
 }
 
+/* Is the text of its host there for good, in the image or among the resolved names? */
+static bool stays(const struct leash_gate *gate)
+{
+	const uintptr_t image = (uintptr_t)gate->image, host = (uintptr_t)gate->host;
+
+	return (gate->peer.name_count > 0 && gate->host == gate->names[0].name) ||
+	       (gate->image && host > image && host - image < leash_image_size(gate->image));
+}
+
+/*
+ * Connections to a listed name's address that were admitted lately: a program connects to the same few servers over
+ * and over. Good until anything is learnt about names, and until the interfaces are read again, which is a second;
+ * refusals are never remembered, nor what is only a "would". Entries are copied out between two looks at their
+ * number, which is odd while somebody writes.
+ */
+#define ADMITTED 64
+
+static struct admitted {
+	_Atomic uint32_t seq;
+	uint32_t names, net;
+	struct leash_addr addr;
+	uint16_t port;
+	const char *host;
+	struct leash_verdict verdict;
+} admitted[ADMITTED];
+
+static struct admitted *place_of(const struct leash_gate *gate)
+{
+	uint64_t half[3] = {0};
+
+	memcpy(half, &gate->peer.addr, sizeof(gate->peer.addr));
+	return &admitted[((half[0] ^ half[1] ^ half[2] ^ gate->peer.port) * UINT64_C(0x9e3779b97f4a7c15)) >> 58];
+}
+_Static_assert(sizeof(struct leash_addr) <= 24 && ADMITTED == 64, "folded above");
+
+static bool recall(struct leash_gate *gate)
+{
+	const struct admitted *at = place_of(gate);
+	const uint32_t seq = atomic_load_explicit(&at->seq, memory_order_acquire);
+	struct admitted copy;
+
+	if (seq == 0 || (seq & 1))
+		return false;
+	memcpy(&copy, (const void *)at, sizeof(copy));
+	atomic_thread_fence(memory_order_acquire);
+	if (atomic_load_explicit(&at->seq, memory_order_relaxed) != seq || copy.port != gate->peer.port ||
+	    copy.names != leash_names_generation() || copy.net != leash_local_serial() ||
+	    !leash_addr_equal(&copy.addr, &gate->peer.addr))
+		return false;
+	gate->verdict = copy.verdict;
+	gate->host = copy.host;
+	return true;
+}
+
+static void remember(const struct leash_gate *gate, uint32_t names, uint32_t net)
+{
+	struct admitted *at = place_of(gate);
+	uint32_t seq = atomic_load_explicit(&at->seq, memory_order_relaxed);
+
+	if ((seq & 1) || !atomic_compare_exchange_strong(&at->seq, &seq, seq + 1))
+		return;
+	atomic_thread_fence(memory_order_release);
+	at->names = names;
+	at->net = net;
+	at->addr = gate->peer.addr;
+	at->port = gate->peer.port;
+	at->host = gate->host;
+	at->verdict = gate->verdict;
+	atomic_store_explicit(&at->seq, seq + 2, memory_order_release);
+}
+
 void leash_gate_peer(struct leash_gate *gate, const char *call, enum leash_transport transport,
 		     const struct leash_addr *addr, uint16_t port, bool sending)
 {
+	bool lasting = transport == LEASH_TCP && !sending;
+	uint32_t names, net_serial;
+
 	gate->image = leash_image_get();
 	gate->call = call;
 	gate->sni = gate->rule_text = gate->hint_text = gate->detail = NULL;
@@ -67,11 +141,17 @@ void leash_gate_peer(struct leash_gate *gate, const char *call, enum leash_trans
 		return;
 	}
 	gate->peer.net = leash_local_get(false);
+	/* Read before the question: what is learnt while it is asked makes the answer old. */
+	names = leash_names_generation();
+	net_serial = leash_local_serial();
+	if (lasting && gate->peer.net && recall(gate))
+		return;
 	gate->verdict = ask(gate);
 	/* Before a refusal that may rest on interfaces of a second ago, look again. */
 	if (gate->verdict.action == LEASH_DENY) {
 		const struct leash_net *net = leash_local_get(true);
 
+		lasting = false;
 		if (net != gate->peer.net) {
 			gate->peer.net = net;
 			gate->verdict = ask(gate);
@@ -88,6 +168,9 @@ void leash_gate_peer(struct leash_gate *gate, const char *call, enum leash_trans
 				gate->host = leash_image_string(gate->image, entry->name);
 		}
 	}
+	if (lasting && gate->verdict.action == LEASH_ALLOW && !gate->verdict.would &&
+	    gate->verdict.entry != LEASH_ENTRY_NONE && stays(gate))
+		remember(gate, names, net_serial);
 }
 
 void leash_gate_local(struct leash_gate *gate, const char *call, enum leash_transport transport,
@@ -447,14 +530,6 @@ static struct {
 	_Atomic uint64_t key;	/* address of the name above, port below */
 	_Atomic uint32_t row;
 } rows[ROWS];
-
-static bool stays(const struct leash_gate *gate)
-{
-	const uintptr_t image = (uintptr_t)gate->image, host = (uintptr_t)gate->host;
-
-	return (gate->peer.name_count > 0 && gate->host == gate->names[0].name) ||
-	       (gate->image && host > image && host - image < leash_image_size(gate->image));
-}
 
 uint32_t leash_gate_host(const struct leash_gate *gate)
 {

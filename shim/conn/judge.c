@@ -321,7 +321,7 @@ int leash_judge_chain(const struct leash_conn *conn, const struct leash_der *cer
  * are filled and never emptied, so that a text may be read for ever; with all of them taken, the
  * events of further servers go without.
  */
-#define FACTS 1024
+#define FACTS 1024		/* conn/flight keeps a place in 16 bits */
 #define FACTS_WINDOW 16		/* places that one of them may have */
 
 struct facts {

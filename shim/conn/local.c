@@ -163,6 +163,11 @@ const struct leash_net *leash_local_get(bool fresh)
 	return net;
 }
 
+uint32_t leash_local_serial(void)
+{
+	return atomic_load_explicit(&next_copy, memory_order_relaxed);
+}
+
 /* ------------------------------------------------------------- name servers */
 
 #define SERVERS_MAX 8

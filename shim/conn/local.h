@@ -15,6 +15,9 @@
  *  Return: NULL if the kernel does not tell: refuse then */
 const struct leash_net *leash_local_get(bool fresh);
 
+/** leash_local_serial() - Changes whenever they are read. Behind leash_local_get() */
+uint32_t leash_local_serial(void);
+
 /** leash_local_name_server() - Is this address one of /etc/resolv.conf's? (IPv4 and IPv6, port 53) */
 bool leash_local_name_server(const struct leash_addr *addr);
 

@@ -306,12 +306,12 @@ static bool probe(const struct leash_conn *conn, const struct server *server, in
  * flight that waits here. So silence behind an accepted connection is measured by what the same server
  * needed for its answer to the program a moment ago, and not by the time of the request.
  */
-#define SILENCE_MS_MIN 2000
+#define SILENCE_MS_MIN 4000
 #define SILENCE_TIMES 4
 
 static int silence_ms(const struct leash_conn *conn)
 {
-	const int64_t took_ms = leash_flight_answer_ms(conn);
+	const uint32_t took_ms = leash_flight_answer_ms(conn);
 
 	return took_ms < PROBE_MS_MAX ? SILENCE_MS_MIN + SILENCE_TIMES * (int)took_ms : PROBE_MS_MAX;
 }

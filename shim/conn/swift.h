@@ -37,7 +37,8 @@ static inline struct leash_conn *leash_swift_conn(int fd, uint8_t flags)
 	slot = atomic_load_explicit(&leash_fd_slot[fd], memory_order_acquire);
 	if (!slot)
 		return NULL;
-	conn = &leash_conn_table[slot - 1u];
+	/* Slots count from 1; the compiler makes one address of table and 1 where it sees them as numbers. */
+	conn = (struct leash_conn *)((uintptr_t)leash_conn_table - sizeof(*conn) + slot * sizeof(*conn));
 	__asm__("" : "+r"(conn));	/* one register, not an index and a base to come back to */
 	if (!conn)
 		__builtin_unreachable();
@@ -66,7 +67,7 @@ static inline bool leash_swift_out(const struct leash_conn *conn)
  * leash_swift_begin() - Idle; may bytes leave at once, pending from here on? If so it is, without a date: the
  * watcher notes one when it looks, within a second
  */
-static inline bool leash_swift_begin(struct leash_conn *conn)
+static __attribute__((noinline, unused)) bool leash_swift_begin(struct leash_conn *conn)
 {
 	const struct leash_watcher *watcher =
 		atomic_load_explicit(&leash_watcher, memory_order_relaxed);
@@ -76,6 +77,7 @@ static inline bool leash_swift_begin(struct leash_conn *conn)
 	    leash_background_since(leash_background_get()) != 0)
 		return false;
 	conn->phase = LEASH_PHASE_WAIT;
+	leash_watcher_touch();
 	atomic_store_explicit(&conn->start_ns, 0, memory_order_relaxed);
 	/* Either the watcher sees this before it goes, or it has gone and we see that: then the general way. */
 	atomic_exchange(&conn->deadline_ns, LEASH_NEVER);
@@ -116,6 +118,7 @@ static inline void leash_swift_answer(struct leash_conn *conn)
 		return;
 	}
 	conn->phase = LEASH_PHASE_IDLE;
+	leash_watcher_touch();
 	atomic_store_explicit(&conn->deadline_ns, 0, memory_order_relaxed);
 }
 

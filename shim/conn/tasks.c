@@ -151,11 +151,8 @@ static int sleep_in_line(struct leash_conn *conn, int fd, uint8_t classes, bool 
 		if (LEASH_SYS(SYS_futex, &conn->waits, FUTEX_WAIT_PRIVATE, LEASH_WAITS_THREAD, NULL, NULL,
 			      0) != -EINTR)
 			continue;
-		if (!connecting) {
-			/* Bytes were not taken yet: there is nothing that could go on. */
-			leash_place_wake(conn);
-			break;
-		}
+		if (!connecting)
+			continue;	/* nothing was sent that could go on by itself */
 		/* The connection goes on behind the program's back (POSIX, connect()): in line like one that
 		 * does not block. */
 		if (deafen(fd) == 0 &&
@@ -202,10 +199,11 @@ void leash_tasks_look(struct leash_conn *conn)
 				    atomic_load(&conn->place) != 0))
 		return;
 	conn->wait_lists = 0;
-	if (how == LEASH_WAITS_SOCKET && atomic_compare_exchange_strong(&conn->waits, &how, LEASH_WAITS_NOT))
+	how = atomic_exchange(&conn->waits, LEASH_WAITS_NOT);
+	if (how == LEASH_WAITS_SOCKET)
 		leash_watcher_use(conn, undeafen);
-	else if (how == LEASH_WAITS_THREAD && atomic_load(&conn->waits) == how)
-		leash_place_wake(conn);
+	else if (how == LEASH_WAITS_THREAD)
+		leash_place_rouse(conn);
 	else
 		leash_place_give(conn);		/* over meanwhile */
 	/* There may be a place for the next one as well. */

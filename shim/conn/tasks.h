@@ -15,8 +15,9 @@
  *	one that does not block	the connect() is made and is in progress, but the socket hears no answer until
  *				there is a place: a program with one thread must go on reading the answers
  *				that will free one (hooks cannot make poll() wait in another way)
- *	a reused connection	in this thread; on a socket that does not block it goes on, recorded: there
- *				is no "in progress" for bytes
+ *	a reused connection	(and the first request to a neighbour, which is known by its bytes) in this thread;
+ *				on a socket that does not block it goes on, recorded: there is no "in progress"
+ *				for bytes
  *
  * The watcher gives places to those who wait, the oldest of its process first; it is woken by whoever frees
  * one, and looks for those of dead processes once a second.

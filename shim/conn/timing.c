@@ -1,31 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 #include <linux/tcp.h>
 #include <string.h>
-#include <sys/time.h>
 
 #include "shim/conn/exchange.h"
 #include "shim/conn/session.h"
 #include "shim/conn/tasks.h"
 #include "shim/conn/timing.h"
+#include "shim/conn/timing_inner.h"
 #include "shim/core/log.h"
-#include "shim/core/probe.h"
 #include "shim/core/proc.h"
 #include "shim/core/sys.h"
 #include "shim/life/places.h"
 #include "shim/wire/tls_hello.h"
 #include "shim/wire/tls_turns.h"
-
-#ifndef SO_RCVTIMEO_NEW
-#define SO_RCVTIMEO_NEW 66
-#define SO_SNDTIMEO_NEW 67
-#endif
-
-/* Where a limit comes from, for the event */
-enum own { OWN_NONE, OWN_RCVTIMEO, OWN_SNDTIMEO, OWN_USER_TIMEOUT, OWN_CALL };
-static const char *const own_text[] = {
-	[OWN_NONE] = "networkTimeout", [OWN_RCVTIMEO] = "SO_RCVTIMEO", [OWN_SNDTIMEO] = "SO_SNDTIMEO",
-	[OWN_USER_TIMEOUT] = "TCP_USER_TIMEOUT", [OWN_CALL] = "netleash_set_timeout()",
-};
 
 /* The first exchange of a connection, while it is pending */
 static struct leash_tls_turns turns[LEASH_CONN_MAX];
@@ -72,6 +59,7 @@ static void done(struct leash_conn *conn)
 {
 	conn->phase = LEASH_PHASE_IDLE;
 	atomic_store_explicit(&conn->deadline_ns, 0, memory_order_relaxed);
+	leash_watcher_touch();
 	leash_board_put(conn, 0, 0);
 	leash_tasks_end(conn);
 }
@@ -118,91 +106,12 @@ static int pending(struct leash_conn *conn, uint8_t phase, int64_t start_ns, int
 	return 0;
 }
 
-/* The policy's signals, from the first question about the network on: a process without any makes no
- * system call that it would not have made (hooks.md L9). */
-static void listen_once(const struct leash_image *image)
-{
-	static _Atomic int listening;
-	const struct leash_settings *settings = leash_image_settings(image);
-
-	if (leash_likely(atomic_load_explicit(&listening, memory_order_relaxed)) ||
-	    atomic_exchange(&listening, 1) || settings->background_off)
-		return;
-	leash_session_get();
-	leash_background_listen(settings->background_signal, settings->foreground_signal,
-				leash_real.sigaction);
-}
-
-/* A handler has only changed the state; here is more room. */
-static void tell_signal(struct leash_session *page)
-{
-	const uint32_t untold = atomic_load_explicit(&page->untold, memory_order_relaxed);
-
-	if (leash_unlikely(untold) && atomic_exchange(&page->untold, 0) != 0)
-		leash_gate_state(untold == 1 ? "background" : "foreground", "signal");
-}
-
-bool leash_conn_signal_ours(int sig)
-{
-	return leash_background_ours(sig);
-}
-
-int leash_conn_sigaction(int sig, const struct sigaction *act, struct sigaction *old)
-{
-	return leash_background_action(sig, act, old);
-}
-
-void leash_conn_hand_on(void)
-{
-	leash_background_hand_on();
-}
-
-void leash_conn_take_back(void)
-{
-	leash_background_take_back();
-}
-
-/* The kernel's struct, the same on x86_64 and aarch64 */
-struct kernel_action {
-	void (*handler)(int);
-	unsigned long flags;
-	void (*restorer)(void);
-	uint64_t mask;
-};
-
-int leash_conn_rt_sigaction(int sig, const void *act, void *old, size_t mask_size)
-{
-	struct sigaction in = {.sa_flags = 0}, out;
-	struct kernel_action raw;
-	int ret;
-
-	if (mask_size != sizeof(raw.mask))
-		return -EINVAL;
-	if ((act && !leash_probe_range(act, sizeof(raw))) || (old && !leash_probe_range(old, sizeof(raw))))
-		return -EFAULT;
-	if (act) {
-		memcpy(&raw, act, sizeof(raw));
-		in.sa_handler = raw.handler;
-		in.sa_flags = (int)raw.flags;
-		memcpy(&in.sa_mask, &raw.mask, sizeof(raw.mask));
-	}
-	ret = leash_background_action(sig, act ? &in : NULL, &out);
-	if (ret == 0 && old) {
-		raw = (struct kernel_action){.handler = out.sa_handler,
-					     .flags = (unsigned long)(unsigned int)out.sa_flags,
-					     .restorer = out.sa_restorer};
-		memcpy(&raw.mask, &out.sa_mask, sizeof(raw.mask));
-		memcpy(old, &raw, sizeof(raw));
-	}
-	return ret;
-}
-
 int leash_timing_away(struct leash_gate *gate)
 {
 	if (!gate->image)
 		return 0;
-	listen_once(gate->image);
-	tell_signal(leash_session_get());
+	leash_signal_listen(gate->image);
+	leash_signal_tell(leash_session_get());
 	if (leash_background_since(leash_session_get()) == 0)
 		return 0;
 	leash_gate_judge(gate, leash_policy_background(gate->image));
@@ -228,7 +137,7 @@ static int64_t grace_ns(void)
 {
 	const struct leash_image *image = leash_image_get();
 
-	tell_signal(leash_session_get());
+	leash_signal_tell(leash_session_get());
 	if (!image || leash_image_settings(image)->background_off)
 		return LEASH_NEVER;
 	return (int64_t)leash_image_settings(image)->grace_ms * LEASH_MS_NS;
@@ -289,6 +198,10 @@ static void tell(struct leash_conn *conn, enum leash_conn_state why, int64_t now
 		gate.verdict.reason = verdict.reason;
 		gate.verdict.rule = verdict.rule;
 		gate.verdict.would = verdict.would;
+		/* Of several that it could be the request itself has said it by now. */
+		if (conn->clock == LEASH_CLOCK_EXCHANGE && (conn->lists & LEASH_LISTS_TLS) &&
+		    !(conn->lists & (conn->lists - 1)))
+			gate.api = leash_list_api[__builtin_ctz(conn->lists)];
 		if (leash_exchange_current(conn, method, target)) {
 			leash_gate_request_clear(&request);
 			request.method = method;
@@ -298,7 +211,7 @@ static void tell(struct leash_conn *conn, enum leash_conn_state why, int64_t now
 		}
 	}
 	len = leash_text_put(rule, sizeof(rule), 0,
-			     why == LEASH_CONN_EXPIRED ? own_text[conn->own_ms ? conn->own_by : OWN_NONE]
+			     why == LEASH_CONN_EXPIRED ? leash_own_text(conn)
 						       : "background");
 	len = leash_text_put(hint, sizeof(hint), 0, "after ");
 	len = leash_text_put_uint(hint, sizeof(hint), len, age_ms);
@@ -353,60 +266,7 @@ const struct leash_watcher_rules leash_timing_rules = {
 	.stopped = stopped,
 };
 
-/* -------------------------------------------------------------------------- own limits */
-
-#define SET_PLACES 256
-
-/* netleash_set_timeout() before there is a connection: by cookie; the oldest of a place goes */
-static struct {
-	_Atomic uint64_t cookie;
-	_Atomic uint32_t limit_ms;
-} set_places[SET_PLACES];
-
-static uint32_t set_for(uint64_t cookie)
-{
-	return atomic_load(&set_places[cookie % SET_PLACES].cookie) == cookie
-		       ? atomic_load(&set_places[cookie % SET_PLACES].limit_ms)
-		       : 0;
-}
-
-static uint32_t read_timeval(int fd, int name)
-{
-	struct timeval value = {0};
-	socklen_t len = sizeof(value);
-
-	if (LEASH_SYS(SYS_getsockopt, fd, SOL_SOCKET, name, &value, &len) < 0 || value.tv_sec < 0)
-		return 0;
-	if (value.tv_sec > 3600)
-		return 3600000;
-	return (uint32_t)(value.tv_sec * 1000 + (value.tv_usec + 999) / 1000);
-}
-
-/* The kernel knows them, whoever set them by whatever number. Several: the largest. */
-static void read_options(struct leash_conn *conn, int fd)
-{
-	const uint32_t receive_ms = read_timeval(fd, SO_RCVTIMEO);
-	const uint32_t send_ms = read_timeval(fd, SO_SNDTIMEO);
-	unsigned int user_ms = 0;
-	socklen_t len = sizeof(user_ms);
-
-	if (conn->stream)
-		LEASH_SYS(SYS_getsockopt, fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_ms, &len);
-	conn->own_by = OWN_CALL;
-	conn->own_ms = set_for(conn->cookie);
-	if (conn->own_ms)
-		return;			/* asked for by name */
-	conn->own_ms = receive_ms;
-	conn->own_by = OWN_RCVTIMEO;
-	if (send_ms > conn->own_ms) {
-		conn->own_ms = send_ms;
-		conn->own_by = OWN_SNDTIMEO;
-	}
-	if (user_ms > conn->own_ms) {
-		conn->own_ms = user_ms;
-		conn->own_by = OWN_USER_TIMEOUT;
-	}
-}
+/* ------------------------------------------------------------------- the limit changes */
 
 /* Its limit changed: what is pending has it from its start on. */
 static void rearm(struct leash_conn *conn)
@@ -426,7 +286,7 @@ void leash_timing_options(struct leash_conn *conn, int fd)
 {
 	if (conn->clock == LEASH_CLOCK_NONE)
 		return;
-	read_options(conn, fd);
+	leash_own_read(conn, fd);
 	rearm(conn);
 }
 
@@ -439,38 +299,6 @@ void leash_timing_class(struct leash_conn *conn, uint8_t lists)
 	if (conn->clock == LEASH_CLOCK_TURNS && (lists & LEASH_LISTS_TLS) == LEASH_LIST_BIT(LEASH_LIST_SOCKET))
 		conn->clock = LEASH_CLOCK_SOCKET;
 	rearm(conn);
-}
-
-int leash_conn_set_timeout(int fd, int limit_ms)
-{
-	const uint8_t flags = leash_fd_get(fd) ? leash_conn_flags(fd) : 0;
-	const uint64_t cookie = flags ? leash_fd_cookie(fd) : 0;
-	struct leash_conn *conn = leash_registry_of(fd);
-
-	if (!cookie)
-		return fd >= 0 && LEASH_SYS(SYS_fcntl, fd, F_GETFD) >= 0 ? -ENOTSOCK : -EBADF;
-	if (limit_ms < 0)
-		return -EINVAL;
-	atomic_store(&set_places[cookie % SET_PLACES].cookie, 0);
-	atomic_store(&set_places[cookie % SET_PLACES].limit_ms, (uint32_t)limit_ms);
-	atomic_store(&set_places[cookie % SET_PLACES].cookie, cookie);
-	leash_fd_set(fd, leash_fd_get(fd) | LEASH_FD_TIMED);
-	if (conn && conn->cookie == cookie)
-		leash_timing_options(conn, fd);
-	return 0;
-}
-
-int leash_conn_set_background(bool away)
-{
-	struct timespec now;
-
-	if (!leash_image_get())
-		return -EACCES;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	if (leash_background_set(leash_session_get(), away,
-				 (int64_t)now.tv_sec * 1000000000 + now.tv_nsec))
-		leash_gate_state(away ? "background" : "foreground", "netleash_set_background()");
-	return 0;
 }
 
 /* ------------------------------------------------------------------------- connect() */
@@ -533,7 +361,7 @@ int leash_timing_begin(struct leash_conn *conn, int fd, const struct leash_gate 
 
 	conn->lists = gate->verdict.lists;
 	if (!running || (leash_fd_get(fd) & LEASH_FD_TIMED))
-		read_options(conn, fd);
+		leash_own_read(conn, fd);
 	conn->clock = clock;
 	/* A neighbour may be spoken to in TLS, http, or anything: the first bytes say which clock it has. */
 	conn->undecided = clock == LEASH_CLOCK_CONNECT && conn->stream && !dns && !conn->tls_free;
@@ -542,7 +370,9 @@ int leash_timing_begin(struct leash_conn *conn, int fd, const struct leash_gate 
 	if (!running || clock == LEASH_CLOCK_NONE || !conn->stream)
 		return 0;		/* a datagram's connect() does not wait for anybody */
 	conn->host = leash_gate_host(gate);
-	spent[leash_registry_index(conn)] = (struct leash_spent){.began_ns = leash_exact_ns()};
+	/* Told with the first request; raw TCP has none, and spares itself the clock. */
+	spent[leash_registry_index(conn)] = (struct leash_spent){
+		.began_ns = clock != LEASH_CLOCK_CONNECT || conn->undecided ? leash_exact_ns() : 0};
 	start_ns = start_of(gate, now_ns, &spent[leash_registry_index(conn)].resolve_us);
 	deadline_ns = limit_at(conn, start_ns);
 	if (deadline_ns <= now_ns)	/* the look-up took it all */

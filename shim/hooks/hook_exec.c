@@ -136,9 +136,9 @@ static int run(const char *path, char *const argv[], char *const envp[])
 		ret = build(&child, envp, mem, &env);
 	if (ret < 0)
 		return ret;
-	leash_conn_hand_on();
+	leash_conn_hand_on(true);
 	ret = (int)LEASH_REAL(execve, path, argv, env);
-	leash_conn_take_back();
+	leash_conn_take_back(true);
 	drop(&child);
 	return ret;
 }
@@ -155,9 +155,9 @@ static int run_search(const char *file, char *const argv[], char *const envp[])
 		ret = build(&child, envp, mem, &env);
 	if (ret < 0)
 		return ret;
-	leash_conn_hand_on();
+	leash_conn_hand_on(true);
 	ret = (int)LEASH_REAL(execvpe, file, argv, env);
-	leash_conn_take_back();
+	leash_conn_take_back(true);
 	drop(&child);
 	return ret;
 }
@@ -277,9 +277,9 @@ LEASH_EXPORT int execveat(int dirfd, const char *path, char *const argv[], char 
 	if (ret == 0)
 		ret = build(&child, envp, mem, &env);
 	if (ret == 0) {
-		leash_conn_hand_on();
+		leash_conn_hand_on(true);
 		ret = (int)LEASH_REAL(execveat, dirfd, path, argv, env, flags);
-		leash_conn_take_back();
+		leash_conn_take_back(true);
 		drop(&child);
 	}
 	return LEASH_LEAVE(scope, int, ret);
@@ -298,9 +298,9 @@ LEASH_EXPORT int fexecve(int fd, char *const argv[], char *const envp[])
 	if (ret == 0 && envp)
 		ret = build(&child, envp, mem, &env);
 	if (ret == 0) {
-		leash_conn_hand_on();
+		leash_conn_hand_on(true);
 		ret = (int)LEASH_REAL(fexecve, fd, argv, env);
-		leash_conn_take_back();
+		leash_conn_take_back(true);
 		drop(&child);
 	}
 	return LEASH_LEAVE(scope, int, ret);
@@ -326,9 +326,9 @@ static int spawn(spawn_fn *real, bool search, int *pid, const char *path,
 		ret = build(&child, envp, mem, &env);
 	if (ret < 0)
 		return -ret;
-	leash_conn_hand_on();
+	leash_conn_hand_on(true);
 	ret = real(pid, path, actions, attr, argv, env);
-	leash_conn_take_back();
+	leash_conn_take_back(true);
 	drop(&child);
 	/* A name that this glibc lacks: what stands in for it says so in errno. */
 	return ret < 0 ? errno : ret;
@@ -517,9 +517,9 @@ LEASH_EXPORT int system(const char *command)
 	}
 	if (ret < 0)
 		return LEASH_LEAVE(scope, int, ret);
-	leash_conn_hand_on();
+	leash_conn_hand_on(false);
 	status = (int)LEASH_REAL(system, command);
-	leash_conn_take_back();
+	leash_conn_take_back(false);
 	return LEASH_LEAVE(scope, int, status);
 }
 
@@ -531,11 +531,11 @@ LEASH_EXPORT FILE *popen(const char *command, const char *mode)
 	int error = -ret;
 
 	if (ret == 0) {
-		leash_conn_hand_on();
+		leash_conn_hand_on(true);
 		errno = scope;		/* a NULL that no system call made leaves it alone */
 		stream = leash_real.popen(command, mode);
 		error = errno;
-		leash_conn_take_back();
+		leash_conn_take_back(true);
 	}
 	errno = stream ? scope : error;
 	return stream;
@@ -554,10 +554,10 @@ LEASH_EXPORT int wordexp(const char *restrict words, wordexp_t *restrict result,
 	errno = scope;
 	if (ret < 0)
 		return ret == -ENOMEM ? WRDE_NOSPACE : WRDE_CMDSUB;
-	leash_conn_hand_on();
+	leash_conn_hand_on(true);
 	ret = leash_real.wordexp(words, result, flags);
 	ret_errno = errno;
-	leash_conn_take_back();
+	leash_conn_take_back(true);
 	errno = ret_errno;
 	return ret;
 }

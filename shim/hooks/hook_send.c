@@ -26,7 +26,7 @@ static LEASH_SLOW ssize_t swift_send(int fd, const void *buf, size_t len, int fl
 	struct leash_conn *conn = leash_swift_conn(fd, known);
 	ssize_t ret;
 
-	if (leash_likely(conn && (leash_swift_out(conn) || leash_swift_begin(conn))))
+	if (leash_likely(conn) && (leash_likely(leash_swift_out(conn)) || leash_swift_begin(conn)))
 		ret = leash_real.send(fd, buf, len, flags | MSG_NOSIGNAL);
 	else if (conn && leash_swift_free(conn))
 		ret = leash_real.send(fd, buf, len, flags);
@@ -111,7 +111,7 @@ static LEASH_SLOW ssize_t swift_write(int fd, const void *buf, size_t len, uint8
 	struct leash_conn *conn = leash_swift_conn(fd, known);
 	ssize_t ret;
 
-	if (leash_likely(conn && (leash_swift_out(conn) || leash_swift_begin(conn))))
+	if (leash_likely(conn) && (leash_likely(leash_swift_out(conn)) || leash_swift_begin(conn)))
 		ret = leash_real.send(fd, buf, len, MSG_NOSIGNAL);
 	else if (conn && leash_swift_free(conn))
 		ret = leash_real.write(fd, buf, len);

@@ -390,7 +390,7 @@ static int next_head(struct leash_response *rs, const uint8_t *buf, size_t len,
 	out->at = buf;
 	out->len = out->consumed = take;
 	/* In one piece it can be read where it is, but only kept where it stays */
-	if (rs->observe && end > 0 && rs->block_len == 0) {
+	if ((rs->observe || rs->lean) && end > 0 && rs->block_len == 0) {
 		out->block = buf;
 		out->block_len = take;
 	} else {
@@ -414,7 +414,7 @@ static int next_head(struct leash_response *rs, const uint8_t *buf, size_t len,
 		}
 		return 0;
 	}
-	if (!rs->observe) {
+	if (!rs->observe && out->block == rs->block) {
 		out->at = rs->block;
 		out->len = rs->block_len;
 		out->own = true;
@@ -509,9 +509,15 @@ static void behind_cr(struct leash_response *rs, const uint8_t *buf, size_t len,
 int leash_response_next(struct leash_response *rs, const void *buf, size_t len,
 			struct leash_response_item *out)
 {
-	struct leash_response_item item = {.kind = LEASH_RESPONSE_NONE};
+	struct leash_response_item item;
 	int rc = 0;
 
+	item.kind = LEASH_RESPONSE_NONE;
+	item.at = item.block = NULL;
+	item.len = item.consumed = item.block_len = 0;
+	item.own = item.begin = item.end = item.whole = false;
+	item.id = 0;
+	item.ask = 0;
 	if (len == 0) {
 		*out = item;
 		return 0;
@@ -549,9 +555,22 @@ int leash_response_next(struct leash_response *rs, const void *buf, size_t len,
 		rc = pass_raw(rs, buf, len, &item);
 		break;
 	}
-	if (rc == 0)
-		*out = item;
-	return rc;
+	if (rc < 0)
+		return rc;
+	/* One by one: what was just written in bytes cannot be loaded in sixteens without a wait. */
+	out->kind = item.kind;
+	out->at = item.at;
+	out->len = item.len;
+	out->consumed = item.consumed;
+	out->own = item.own;
+	out->begin = item.begin;
+	out->end = item.end;
+	out->whole = item.whole;
+	out->id = item.id;
+	out->ask = item.ask;
+	out->block = item.block;
+	out->block_len = item.block_len;
+	return 0;
 }
 
 bool leash_response_close(struct leash_response *rs, struct leash_response_item *out)

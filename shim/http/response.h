@@ -76,7 +76,7 @@ struct leash_response_item {
 	uint32_t id;			/* of the request it answers: all but NONE, GAP, RAW */
 	unsigned int ask;		/* and its LEASH_ASK_* */
 	/* HEAD, INTERIM: the whole header, status line to empty line. In the lent block, where it
-	 * stays until the next header begins or another block is lent. Only with @observe it may
+	 * stays until the next header begins or another block is lent. With @observe or @lean it may
 	 * be in the input; @at is then the last piece of it */
 	const uint8_t *block;
 	size_t block_len;
@@ -87,7 +87,7 @@ struct leash_response_ask {
 	uint8_t ask;
 };
 
-/* Set up by leash_response_init(); all but @head is its own. */
+/* Set up by leash_response_init(); all but @head and @lean is its own. */
 struct leash_response {
 	struct leash_response_head head;	/* of the last HEAD or INTERIM */
 	struct leash_response_ask queue[LEASH_RESPONSE_QUEUE_MAX];
@@ -99,6 +99,7 @@ struct leash_response {
 	uint8_t first, count;		/* of the queue */
 	uint8_t state;
 	bool observe;
+	bool lean;			/* set by the caller: a header in one piece is not copied */
 	bool begun;			/* a byte of the current answer was seen */
 	bool cr_held;			/* a CR of the trailer was taken and not given back */
 };

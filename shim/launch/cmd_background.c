@@ -246,7 +246,7 @@ static int change(const struct leash_command *self, int argc, char *argv[], bool
 	const char *which;
 	int option, status = 0, chosen;
 	char name[65];
-	size_t count;
+	size_t count, pending;
 	pid_t pid;
 
 	while ((option = leash_option(self, argc, argv, ":h", options, &status)) != -1)
@@ -263,8 +263,11 @@ static int change(const struct leash_command *self, int argc, char *argv[], bool
 
 		safe_name(name, page);
 		printf("%s (%s): %s%s", found[chosen].id, name, changed ? "" : "already in the ", state);
-		if (changed && away && page->grace_ms > 0 && count_pending(page) > 0)
-			printf(", %zu pending request(s) have %g s", count_pending(page),
+		pending = count_pending(page);
+		if (page->grace_ms == LEASH_SESSION_NO_GRACE)
+			printf(", which changes nothing: background.enabled is false in its policy");
+		else if (changed && away && page->grace_ms > 0 && pending > 0)
+			printf(", %zu pending request%s %g s", pending, pending == 1 ? " has" : "s have",
 			       page->grace_ms / 1000.0);
 		putchar('\n');
 	} else if (chosen == -2) {
@@ -305,7 +308,11 @@ static void print_pending(const struct leash_session *page, const struct leash_s
 	static const char *const kinds[] = {"request", "resolve"};
 	char host[LEASH_SESSION_HOST_SIZE] = "?";
 	const uint32_t row = line->host, place = line->name, kind = line->kind;
-	const int64_t now = now_ns(), deadline = line->deadline_ns;
+	const int64_t now = now_ns(), deadline = line->deadline_ns, away = page->background_ns;
+	const uint32_t grace_ms = page->grace_ms;
+	const int64_t end = away && grace_ms != LEASH_SESSION_NO_GRACE
+				    ? away + (int64_t)grace_ms * 1000000
+				    : INT64_MAX;
 
 	if (kind == LEASH_PENDING_RESOLVE && place > 0 && place <= LEASH_NAMES_ARENA)
 		snprintf(host, sizeof(host), "%.*s", (int)(LEASH_NAMES_ARENA - place),
@@ -318,7 +325,11 @@ static void print_pending(const struct leash_session *page, const struct leash_s
 		printf(" port %" PRIu32, page->host[row].port);
 	printf(", process %" PRId32 ", for ", line->pid);
 	print_seconds(now > line->start_ns ? now - line->start_ns : 0);
-	if (deadline == INT64_MAX) {
+	if (end < deadline) {
+		printf(", interrupted in ");
+		print_seconds(end > now ? end - now : 0);
+		putchar('\n');
+	} else if (deadline == INT64_MAX) {
 		printf(", no deadline\n");
 	} else {
 		printf(", deadline in ");

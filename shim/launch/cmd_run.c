@@ -300,7 +300,9 @@ static int run_image(const struct wish *wish, const struct leash_compiled *compi
 		leash_focus_close(focus, true);
 		return LEASH_EXIT_SYSTEM;
 	}
-	play.page->grace_ms = leash_image_settings(image)->grace_ms;
+	play.page->grace_ms = leash_image_settings(image)->background_off
+				      ? LEASH_SESSION_NO_GRACE
+				      : leash_image_settings(image)->grace_ms;
 	program = strrchr(spawn->program->path, '/');
 	program = program ? program + 1 : spawn->program->path;
 	memcpy(play.page->program, program, strnlen(program, sizeof(play.page->program) - 1));

@@ -119,7 +119,9 @@ void leash_board_free(struct leash_conn *conn)
 	leash_place_give(conn);
 	leash_place_wake(conn);
 	if (line) {
-		atomic_store_explicit(&line->deadline_ns, 0, memory_order_relaxed);
+		/* First: to leash_board_lent() it is given up, not answered. */
+		atomic_store(&line->cookie, 0);
+		atomic_store(&line->deadline_ns, 0);
 		atomic_store_explicit(&line->pid, 0, memory_order_release);
 	}
 	conn->board = 0;
@@ -154,18 +156,20 @@ enum leash_lent leash_board_lent(const struct leash_conn *conn)
 {
 	const struct leash_session *page = leash_background_get();
 	const struct leash_session_pending *line;
+	int64_t start_ns, deadline_ns;
 	pid_t pid;
 
 	if (!page || !conn->lent)
 		return LEASH_LENT_OURS;
 	line = &page->pending[conn->lent - 1];
+	/* In the opposite order of leash_board_free() */
 	pid = atomic_load(&line->pid);
+	deadline_ns = atomic_load(&line->deadline_ns);
+	start_ns = atomic_load(&line->start_ns);
 	if (pid <= 0 || atomic_load(&line->cookie) != conn->cookie || is_gone(pid))
 		return LEASH_LENT_OURS;
-	if (atomic_load(&line->deadline_ns) != 0 &&
-	    atomic_load(&line->start_ns) == atomic_load(&conn->start_ns))
-		return LEASH_LENT_THEIRS;
-	return LEASH_LENT_DONE;
+	return deadline_ns != 0 && start_ns == atomic_load(&conn->start_ns) ? LEASH_LENT_THEIRS
+									     : LEASH_LENT_DONE;
 }
 
 /* ------------------------------------------------------------------------------ signals */
@@ -304,12 +308,12 @@ static int foreign_action(int i, const struct sigaction *act, struct sigaction *
 	return 0;
 }
 
-void leash_background_hand_on(void)
+void leash_background_hand_on(bool brief)
 {
 	const struct sigaction ignore = {.sa_handler = SIG_IGN};
 	struct sigaction act;
 
-	if (!leash_proc_foreign())
+	if (brief && !leash_proc_foreign())
 		atomic_fetch_add(&handing, 1);
 	for (int i = AWAY; i <= BACK; i++)
 		if (atomic_load(&number[i]) && !is_handler(current(i)) &&
@@ -317,11 +321,13 @@ void leash_background_hand_on(void)
 			set_action(atomic_load(&number[i]), &ignore, NULL);
 }
 
-void leash_background_take_back(void)
+void leash_background_take_back(bool brief)
 {
 	/* A vfork() child goes on to its next attempt, or ends. */
-	if (leash_proc_foreign() || atomic_fetch_sub(&handing, 1) != 1)
+	if (leash_proc_foreign())
 		return;
+	if (brief ? atomic_fetch_sub(&handing, 1) != 1 : atomic_load(&handing) != 0)
+		return;			/* others are at it: the last one does it */
 	for (int i = AWAY; i <= BACK; i++)
 		if (atomic_load(&number[i]) && !is_handler(current(i)) && current(i)->sa_handler == SIG_IGN)
 			install(i);

@@ -79,8 +79,9 @@ int leash_background_action(int signal, const struct sigaction *act, struct siga
  * An exec keeps what is ignored and resets handlers, ours among them: the next program would be killed by
  * what this one ignores. So ours steps aside for that time, where the program ignores the signal.
  * Async-signal-safe; take_back() runs only if this program goes on.
+ * @brief:	It cannot be left by siglongjmp(). What can, system(), does not hold up the others
  */
-void leash_background_hand_on(void);
-void leash_background_take_back(void);
+void leash_background_hand_on(bool brief);
+void leash_background_take_back(bool brief);
 
 #endif

@@ -196,9 +196,14 @@ void leash_place_wait(struct leash_session *page)
 	atomic_thread_fence(memory_order_seq_cst);
 }
 
+void leash_place_rouse(struct leash_conn *conn)
+{
+	LEASH_SYS(SYS_futex, &conn->waits, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+}
+
 void leash_place_wake(struct leash_conn *conn)
 {
 	if (atomic_load_explicit(&conn->waits, memory_order_relaxed) &&
 	    atomic_exchange(&conn->waits, LEASH_WAITS_NOT) == LEASH_WAITS_THREAD)
-		LEASH_SYS(SYS_futex, &conn->waits, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+		leash_place_rouse(conn);
 }

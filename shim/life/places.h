@@ -55,6 +55,8 @@ void leash_place_forget(struct leash_session *page, pid_t pid);
 /** leash_place_wait() - Somebody waits from here on: said before one looks for a place once more */
 void leash_place_wait(struct leash_session *page);
 
+/** leash_place_rouse() - Wake the thread that sleeps on conn->waits, which was changed */
+void leash_place_rouse(struct leash_conn *conn);
 /** leash_place_wake() - It need not wait any more: it has a place, or is over */
 void leash_place_wake(struct leash_conn *conn);
 

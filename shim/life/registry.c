@@ -7,6 +7,7 @@
 #include "shim/life/aside.h"
 #include "shim/life/background.h"
 #include "shim/life/registry.h"
+#include "shim/life/watcher.h"
 
 struct leash_conn leash_conn_table[LEASH_CONN_MAX];
 #define table leash_conn_table
@@ -27,8 +28,9 @@ void leash_registry_set_state(struct leash_conn *conn, enum leash_conn_state to)
 
 	leash_trace(CONN, "slot ", (long)(conn - table), state_name[to]);
 	/* Nobody waits for it any more. */
-	if (to == LEASH_CONN_FREE || to == LEASH_CONN_DENIED)
-		atomic_store_explicit(&conn->deadline_ns, 0, memory_order_relaxed);
+	if ((to == LEASH_CONN_FREE || to == LEASH_CONN_DENIED) &&
+	    atomic_exchange_explicit(&conn->deadline_ns, 0, memory_order_relaxed) != 0)
+		leash_watcher_touch();
 	if (to == LEASH_CONN_FREE)
 		leash_board_free(conn);
 	do {

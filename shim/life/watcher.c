@@ -32,6 +32,7 @@
 #define TELL_MAX 64			/* ends that are told of before they are felt, whatever it takes */
 #define TELL_NS (10 * LEASH_MS_NS)	/* and further ones for so long */
 #define LENT_NS (100 * LEASH_MS_NS)	/* what another process should have ended by then is ended by us */
+#define TICKS 5			/* how many of them pass without a look where nothing has changed */
 #define HIGH_FD 512			/* where duplicates are made, if the limit is above it */
 
 _Atomic(struct leash_watcher *) leash_watcher;
@@ -252,6 +253,7 @@ struct look {
 	int64_t next_ns;	/* the next thing to do */
 	bool pending;		/* something is */
 	bool any;		/* was ended */
+	bool restless;		/* something of it is decided elsewhere: look at every tick */
 	uint32_t told;		/* of how many at once */
 	uint32_t untold;	/* how many are not told of: they stand in the list below, held */
 };
@@ -418,8 +420,16 @@ static void look_at(struct look *look, struct leash_conn *conn)
 	if (deadline_ns == 0 || state == LEASH_CONN_CLAIMED)
 		return;
 	if (deadline_ns == LEASH_NEVER && state == LEASH_CONN_OPEN &&
-	    atomic_load_explicit(&conn->start_ns, memory_order_relaxed) == 0)
+	    atomic_load_explicit(&conn->start_ns, memory_order_relaxed) == 0) {
+		/* Without a date the line of its process does not say whether it waits: as long as it has it, it is
+		 * its own affair. */
+		if (conn->lent && leash_board_lent(conn) != LEASH_LENT_OURS) {
+			look->pending = look->restless = true;
+			return;
+		}
+		conn->lent = 0;
 		date(look, conn);
+	}
 	if (state == LEASH_CONN_FREE || (LEASH_CONN_ENDED(state) && conn->cookie)) {
 		/* A thread that was on its way when the slot was given up. */
 		atomic_store(&conn->deadline_ns, 0);
@@ -436,6 +446,7 @@ static void look_at(struct look *look, struct leash_conn *conn)
 		look->next_ns = look->now_ns + AGAIN_NS;
 		return;
 	}
+	look->restless |= conn->lent != 0;
 	if (conn->lent && !ours(look, conn, deadline_ns))
 		return;
 	switch (leash_deadline_due(deadline_ns, look->away_ns, look->now_ns)) {
@@ -443,8 +454,10 @@ static void look_at(struct look *look, struct leash_conn *conn)
 		look->pending = true;
 		if (deadline_ns < look->next_ns)
 			look->next_ns = deadline_ns;
-		if (atomic_load_explicit(&conn->waits, memory_order_relaxed))
+		if (atomic_load_explicit(&conn->waits, memory_order_relaxed)) {
+			look->restless = true;
 			look->rules->waits(conn);
+		}
 		break;
 	case LEASH_DUE_TIME:
 		end(look, conn, LEASH_CONN_EXPIRED);
@@ -517,7 +530,9 @@ static void *watch(void *arg)
 	struct leash_watcher *self = arg;
 	const bool bare = atomic_load(&self->bare);
 	struct leash_session *page = leash_background_get();
-	int64_t wake_ns = LEASH_NEVER;
+	int64_t wake_ns = LEASH_NEVER, next_ns = 0;
+	bool restless = false;
+	int ticks = 0;
 	sigset_t none;
 
 	LEASH_SYS(SYS_prctl, PR_SET_NAME, "netleash", 0, 0, 0);
@@ -533,7 +548,18 @@ static void *watch(void *arg)
 		atomic_store(&self->wake_ns, LEASH_NEVER);
 		seen = atomic_load(&page->change);
 		now.now_ns = precise_ns();
-		look(&now, page, wake_ns);
+		/* A tick, in time, and nothing is due nor changed: ten thousand that wait cost nothing. */
+		if (wake_ns != LEASH_NEVER && now.now_ns < next_ns && now.now_ns - wake_ns < LEASH_TICK_NS &&
+		    !restless && ++ticks < TICKS &&
+		    !atomic_load_explicit(&self->changed, memory_order_relaxed)) {
+			now.pending = true;
+		} else {
+			atomic_store(&self->changed, 0);
+			look(&now, page, wake_ns);
+			next_ns = now.next_ns;
+			restless = now.restless;
+			ticks = 0;
+		}
 		if (atomic_load(&self->leave)) {
 			atomic_store(&self->state, 0);
 			return NULL;	/* who asked for it starts another one */
@@ -556,7 +582,7 @@ static void *watch(void *arg)
 			leash_aside_follow();
 		else if (alone())
 			break;
-		wake_ns = leash_deadline_wake(now.next_ns, now.now_ns);
+		wake_ns = leash_deadline_wake(next_ns, now.now_ns);
 		atomic_store(&self->wake_ns, wake_ns);
 		until = (struct timespec){wake_ns / 1000000000, wake_ns % 1000000000};
 		/* Absolute, CLOCK_MONOTONIC; the page is shared. */

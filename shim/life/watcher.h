@@ -42,6 +42,7 @@ struct leash_watcher {
 	_Atomic int32_t tid;		/* bare: until it has ended altogether */
 	_Atomic uint32_t bare;		/* not a thread of libc's (aside.h) */
 	_Atomic uint32_t leave;		/* bare: it shall end, and another one takes over */
+	_Atomic uint32_t changed;	/* something became pending, or is no longer, since it looked */
 };
 #define LEASH_WATCHER_STARTING 1u
 #define LEASH_WATCHER_RUNNING 2u
@@ -69,6 +70,15 @@ void leash_watcher_use(struct leash_conn *conn, void (*use)(int fd));
 /* Start it, or have it look sooner */
 int leash_watcher_call(const struct leash_watcher_rules *rules, int64_t deadline_ns, int64_t now_ns);
 
+/** leash_watcher_touch() - Something became pending, or is no longer: at its next tick it looks at all of them */
+static inline void leash_watcher_touch(void)
+{
+	struct leash_watcher *watcher = atomic_load_explicit(&leash_watcher, memory_order_relaxed);
+
+	if (watcher)
+		atomic_store_explicit(&watcher->changed, 1, memory_order_relaxed);
+}
+
 /** leash_watcher_there() - Does it run, as the one that is wanted? */
 static inline bool leash_watcher_there(const struct leash_watcher *watcher)
 {
@@ -86,6 +96,7 @@ static inline int leash_watcher_see(const struct leash_watcher_rules *rules, int
 {
 	const struct leash_watcher *watcher;
 
+	leash_watcher_touch();
 	/* Either we see that it is gone, or it sees the deadline before it goes. */
 	atomic_thread_fence(memory_order_seq_cst);
 	watcher = atomic_load_explicit(&leash_watcher, memory_order_relaxed);

@@ -74,10 +74,36 @@ static struct place *outer(struct gnutls_session_int *session, const void *calle
 	return place;
 }
 
+/* Return: NULL if all in reach are in use */
+static struct place *take_place(struct gnutls_session_int *session)
+{
+	const uint32_t start = start_of(session);
+
+	for (uint32_t i = 0; i < REACH; i++) {
+		struct place *place = &places[(start + i) % PLACES];
+		struct gnutls_session_int *none = NULL;
+
+		if (!atomic_load_explicit(&place->session, memory_order_relaxed) &&
+		    atomic_compare_exchange_strong(&place->session, &none, session))
+			return place;
+	}
+	/* A program that never calls gnutls_deinit() leaves some whose connection is gone. */
+	for (uint32_t i = 0; i < REACH; i++) {
+		struct place *place = &places[(start + i) % PLACES];
+		struct gnutls_session_int *old = atomic_load(&place->session);
+
+		if (old && !leash_verify_tied(&place->tie) &&
+		    atomic_compare_exchange_strong(&place->session, &old, session)) {
+			leash_pump_close(&place->pump);
+			return place;
+		}
+	}
+	return NULL;
+}
+
 bool leash_gnutls_pump_open(const struct leash_gnutls *lib, struct gnutls_session_int *session,
 			    const struct leash_tie *tie)
 {
-	const uint32_t start = start_of(session);
 	struct place *place = find(session);
 	struct leash_exchange *ex;
 	int error = 0;
@@ -90,23 +116,18 @@ bool leash_gnutls_pump_open(const struct leash_gnutls *lib, struct gnutls_sessio
 	ex = leash_exchange_open(tie->conn, tie->cookie, true, &error);
 	if (!ex)
 		return error == 0;
-	for (uint32_t i = 0; i < REACH; i++) {
-		struct gnutls_session_int *none = NULL;
-
-		place = &places[(start + i) % PLACES];
-		if (atomic_load_explicit(&place->session, memory_order_relaxed) ||
-		    !atomic_compare_exchange_strong(&place->session, &none, session))
-			continue;
-		place->lib = lib;
-		place->tie = *tie;
-		place->pump = (struct leash_pump){.exchange = ex};
-		place->corked = false;
-		place->corked_len = 0;
-		atomic_store(&any, 1);
-		return true;
+	place = take_place(session);
+	if (!place) {
+		leash_exchange_close(ex);
+		return false;
 	}
-	leash_exchange_close(ex);
-	return false;
+	place->lib = lib;
+	place->tie = *tie;
+	place->pump = (struct leash_pump){.exchange = ex};
+	place->corked = false;
+	place->corked_len = 0;
+	atomic_store(&any, 1);
+	return true;
 }
 
 void leash_gnutls_pump_close(struct gnutls_session_int *session)

@@ -347,6 +347,9 @@ static inline int give_out(const struct leash_openssl *lib, struct ssl_st *ssl,
 	if (len > LEASH_PUMP_RECORD)
 		io.partial = lib->SSL_ctrl(ssl, OSSL_CTRL_MODE, 0, NULL) & OSSL_MODE_PARTIAL;
 	what = leash_pump_write(&record->pump, &io, buf, len, call, ret);
+	/* Nothing was sent, and that was asked: SSL_write() says 0, the _ex calls say yes. */
+	if (len == 0 && what == LEASH_PUMP_REAL && *ret == 0)
+		return 1;
 	return leash_likely(what == LEASH_PUMP_DONE)
 		       ? 1
 		       : said(lib, ssl, record, true, what, *ret, failed);

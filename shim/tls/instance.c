@@ -293,7 +293,8 @@ static const struct leash_openssl *openssl_known(const void *object)
 	return lib;
 }
 
-const struct leash_openssl *leash_openssl_of(const void *object, const void *caller, const char *name)
+static LEASH_SLOW const struct leash_openssl *search(const void *object, const void *caller,
+						     const char *name)
 {
 	static const char *const sonames[] = {"libssl.so.3", "libssl.so.1.1", NULL};
 	const struct leash_openssl *lib = NULL;
@@ -310,6 +311,20 @@ const struct leash_openssl *leash_openssl_of(const void *object, const void *cal
 	if (!lib && dso_for(caller, name, "SSL_CTX_new", sonames, &dso))
 		lib = openssl_in(&dso);
 	return lib;
+}
+
+const struct leash_openssl *leash_openssl_of(const void *object, const void *caller, const char *name)
+{
+	const struct leash_openssl *first = &openssl[0];
+	const uintptr_t *words = object;
+
+	/* Nearly always: an SSL or SSL_CTX of the library that was met first, in one of the two places where its
+	 * method stands */
+	if (leash_likely(object && atomic_load_explicit(&openssl_ready[0], memory_order_acquire) &&
+			 first->is_ssl &&
+			 (words[1] - first->start < first->size || words[3] - first->start < first->size)))
+		return first;
+	return search(object, caller, name);
 }
 
 /* ------------------------------------------------------------------------- GnuTLS */

@@ -34,6 +34,28 @@ static void push(struct leash_pump *pump, const struct leash_span *span, const u
 		piece->at = (size_t)((const uint8_t *)span->at - buf);
 }
 
+/* Lines are short, and memcpy() of this object is made for what is not. */
+static void copy(uint8_t *to, const uint8_t *from, size_t len)
+{
+	uint64_t word;
+
+	if (len > 128) {
+		memcpy(to, from, len);
+		return;
+	}
+	if (len < 8) {
+		for (; len; len--)
+			*to++ = *from++;
+		return;
+	}
+	for (size_t i = 0; i + 8 < len; i += 8) {
+		__builtin_memcpy(&word, from + i, 8);
+		__builtin_memcpy(to + i, &word, 8);
+	}
+	__builtin_memcpy(&word, from + len - 8, 8);	/* over some that are there already */
+	__builtin_memcpy(to + len - 8, &word, 8);
+}
+
 /* Lines of a header go into the block, and whatever is behind them and fits: a small body that left
  * in a packet of its own would wait for the first one's acknowledgement (RFC 896). */
 static bool join(struct leash_pump *pump, const struct leash_span *span)
@@ -59,7 +81,7 @@ static bool join(struct leash_pump *pump, const struct leash_span *span)
 		}
 		return false;
 	}
-	memcpy(pump->block + piece->len, span->at, span->len);
+	copy(pump->block + piece->len, span->at, span->len);
 	piece->len += span->len;
 	piece->consumed += span->consumed;
 	return true;
@@ -84,15 +106,22 @@ static int gather(struct leash_pump *pump, const struct leash_pump_io *io, const
 		  size_t len, const char *call)
 {
 	while (pump->parsed < len) {
-		const size_t left =
-			pump->raw ? len - pump->parsed : offer(pump, io, len - pump->parsed);
-		struct leash_span span = {
-			.at = buf + pump->parsed, .len = left, .consumed = left, .raw = true};
+		const size_t left = offer(pump, io, len - pump->parsed);
+		struct leash_span span;
 		int rc;
 
+		if (pump->raw) {
+			push(pump,
+			     &(struct leash_span){.at = buf + pump->parsed,
+						  .len = len - pump->parsed,
+						  .consumed = len - pump->parsed},
+			     buf);
+			pump->parsed = len;
+			return 0;
+		}
 		if (left == 0)
 			return 0;
-		rc = pump->raw ? 0 : leash_exchange_out(pump->exchange, span.at, left, call, &span);
+		rc = leash_exchange_out(pump->exchange, buf + pump->parsed, left, call, &span);
 		if (rc < 0)
 			return rc == -EAGAIN && pump->count ? 0 : rc;
 		if (span.len == 0 && span.consumed == 0 && !span.raw)
@@ -273,8 +302,11 @@ enum leash_pump_said leash_pump_write(struct leash_pump *pump, const struct leas
 {
 	const size_t given = len;
 	enum leash_pump_said said;
-	int rc = pump->error ? pump->error : leash_exchange_error(pump->exchange);
+	int rc = pump->error;
 
+	/* Where the exchange is asked for a span it says so itself. */
+	if (!rc && (pump->raw || pump->count))
+		rc = leash_exchange_error(pump->exchange);
 	if (rc) {
 		*ret = rc;
 		return LEASH_PUMP_ERROR;

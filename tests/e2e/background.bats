@@ -324,11 +324,13 @@ except OSError as e: print(e.errno)'
 	pid=${BASH_REMATCH[1]}
 	[[ "$output" =~ request\ $PEER\ port\ 80,\ process\ $pid,\ for\ 0\.[0-9]\ s,\ deadline\ in\ 59\.[0-9]\ s ]]
 	run "$NETLEASH" background "$pid"
-	[[ "$output" = "$id (time_wait): background, 1 pending request(s) have 1 s" ]]
+	[[ "$output" = "$id (time_wait): background, 1 pending request has 1 s" ]]
 	run "$NETLEASH" background "$id"
 	[[ "$output" = *"already in the background"* ]]
 	run "$NETLEASH" status "$id"
 	[[ "$output" = *"background since 20"* ]]
+	# What comes first is what counts, if it is not over by now.
+	[[ "$output" =~ "for "[0-9.]+" s, interrupted in "[01]\.[0-9]" s" || "$output" = *", 0 pending"* ]]
 	run "$NETLEASH" foreground "${id:0:8}"
 	[ "$status" -eq 0 ]
 	run -111 "$NETLEASH" status 1-0000000000000000
@@ -503,6 +505,49 @@ print("back")'
 		fi
 		JOB=
 	done
+}
+
+@test "^Z in a terminal for longer than the grace is having been in the background, and fg brings it back" {
+	cat > terminal.py <<-'END'
+		import os, pty, re, select, sys, time
+		pid, fd = pty.fork()
+		if pid == 0:
+		    os.execvp("bash", ["bash", "--norc", "--noprofile", "-i"])
+		said = b""
+		def until(pattern):
+		    global said
+		    end = time.monotonic() + 30
+		    while not re.search(pattern, said):
+		        if time.monotonic() > end:
+		            sys.exit("never said %r: %r" % (pattern, said))
+		        if select.select([fd], [], [], 0.1)[0]:
+		            try: said += os.read(fd, 4096)
+		            except OSError: sys.exit("ended: %r" % said)
+		def type(text):
+		    global said
+		    said = b""
+		    os.write(fd, text)
+		until(rb"[$#] $")
+		type(b"PS1=ready; " + sys.argv[1].encode() + b"\n")
+		for _ in range(400):
+		    if b", 1 pending" in os.popen(sys.argv[2] + " status 2>/dev/null").read().encode(): break
+		    time.sleep(0.05)
+		else:
+		    sys.exit("nothing pending: %r" % said)
+		type(b"\x1a")
+		until(rb"Stopped[^\n]*\n.*ready$")
+		time.sleep(float(sys.argv[3]))
+		type(b"fg\n")
+		until(rb"\n(read|answer)[^\n]*\n")
+		sys.stdout.buffer.write(said)
+		os.write(fd, b"exit\n")
+	END
+	run python3 terminal.py "$NETLEASH run -p $POLICY --no-summary -- $SNIP/time_wait read $PEER 80" "$NETLEASH" 2.2
+	echo "$output"
+	[[ "$output" = *"read ECONNABORTED"* ]]
+	run python3 terminal.py "$NETLEASH run -p $POLICY --no-summary -- curl -sS -w '\\nanswer %{http_code}\\n' http://$PEER/slow/3" "$NETLEASH" 0.3
+	echo "$output"
+	[[ "$output" = *"answer 200"* ]]
 }
 
 @test "background.enabled = false: neither page nor signal ends anything" {

@@ -33,16 +33,16 @@ setup() {
 # late LABEL PATTERN CMD …: five runs of CMD; each says a line that PATTERN (a regular expression) fits, with "late US"
 # behind it, and the median is at most LATE
 late() {
-	local label=$1 pattern=$2 us=() median
+	local label=$1 pattern=$2 us=() median line
 	shift 2
 	for _ in 1 2 3 4 5; do
 		run timeout 20 "$NETLEASH" run -p "$POLICY" --no-summary -- "$@"
-		[[ "$output" =~ (^|$'\n')$pattern\ late\ (-?[0-9]+)($'\n'|$) ]] || {
+		line=$(grep -Ex "$pattern late -?[0-9]+" <<< "$output") || {
 			echo "$label: no line \"$pattern late US\":"
 			echo "$output"
 			return 1
 		}
-		us+=("${BASH_REMATCH[-2]}")
+		us+=("${line##* }")
 		# Not before: what takes 4.9 s of 5 is untouched.
 		[ "${us[-1]}" -ge 0 ] || {
 			echo "$label: ${us[-1]} us before the end of the grace"
@@ -219,7 +219,8 @@ time.sleep(60)' > port 3>&- &
 		except OSError as e:
 		    print(type(e).__name__, e.errno, "late", int((time.monotonic() - away) * 1e6) - int(sys.argv[1]) * 1000)
 	END
-	late "WebSocket, blocking" "ConnectionAbortedError 103" python3 raw.py $GRACE
+	# Python 3.11 reads by SSL_read_ex() and does not look at what system error the queue names.
+	late "WebSocket, blocking" "(ConnectionAbortedError 103|SSLError 5)" python3 raw.py $GRACE
 }
 
 @test "a datagram that is waited for" {

@@ -219,7 +219,8 @@ row() {
 }
 
 @test "without the verifier nothing is said to be good" {
-	cp "$NETLEASH" "$BATS_TEST_TMPDIR/netleash"
+	# where the command has two parts, both
+	cp "$NETLEASH"* "$BATS_TEST_TMPDIR/"
 	run -111 --separate-stderr "$BATS_TEST_TMPDIR/netleash" cert api.example.com
 	grep -q 'verifier cannot be loaded' <<< "$stderr"
 	[ -z "$output" ]

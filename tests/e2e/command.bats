@@ -287,7 +287,7 @@ assert subprocess.run(sys.argv[1:]).returncode == -15' "$NETLEASH" run -p "$POLI
 	tell 6 leash -- sh -c 'curl -sS https://api.example.com/bytes/5000 -o got; curl -sS http://api.example.com/; curl -sS https://apii.example.com/'
 	[[ $stderr == *"netleash: 2 connections to 1 host, "*" sent, "*" received, 2 refused"* ]]
 	grep -qE '^ +HOST +PORT +CONNECTIONS +REQUESTS +SENT +RECEIVED +REFUSED$' <<< "$stderr"
-	grep -qE '^ +api\.example\.com +443 +1 +[0-9]+ B +[67]\.[0-9] KiB +-$' <<< "$stderr"
+	grep -qE '^ +api\.example\.com +443 +1 +1 +[0-9]+ B +[67]\.[0-9] KiB +-$' <<< "$stderr"
 	grep -qE '^ +api\.example\.com +80 +1 .* 1 plaintext$' <<< "$stderr"
 	grep -qE '^ +apii\.example\.com +- +0 .* 1 not_in_domain_list$' <<< "$stderr"
 	[[ $stderr == *"the nearest entry is \`api.example.com\` ($POLICY:3)"* ]]

@@ -66,7 +66,7 @@ json() {
 	[ ! -e sub/ev.jsonl ]
 	[ "$(head -1 ev.jsonl)" = '{"mine":1}' ]
 	sed -i 1d ev.jsonl
-	json ev.jsonl 'sum(x["event"] == "refused" for x in e) == 1 and sum(x["event"] == "connect" for x in e) == 1'
+	json ev.jsonl 'sum(x["event"] == "refused" for x in e) == 1 and sum(x["event"] == "connect" and x["call"] == "connect" for x in e) == 1'
 	# A file that cannot be written stops neither the program nor the refusals.
 	run env LD_PRELOAD="$SHIM" NETLEASH_POLICY="$POLICY" NETLEASH_EVENTS=/nonexistent/ev.jsonl curl -sS https://api.example.com/
 	[ "$status" -eq 0 ]

@@ -194,6 +194,32 @@ said() {
 	until_true state_is foreground
 }
 
+@test "a program that nobody wrote for this: a terminal, with curl in it" {
+	desktop
+	cat > loop.sh <<-'EOT'
+		until [ -e enough ]; do
+			curl -sS -o /dev/null "http://$1/" 2> error && echo works >> log || cat error >> log
+			sleep 0.05
+		done
+	EOT
+	"$NETLEASH" run -p "$POLICY" --follow-focus --no-summary -- xterm -T terminal -e bash loop.sh "$PEER" > out 2>&1 3>&- &
+	JOB=$!
+	until_true grep -q works log
+	until_true xdotool search --name '^terminal$'
+	front "$(xdotool search --name '^terminal$')"
+	until_true state_is foreground
+	front "$OTHER"
+	until_true state_is background
+	until_true grep -q "Couldn't connect to server" log
+	front "$(xdotool search --name '^terminal$')"
+	until_true state_is foreground
+	: > log
+	until_true grep -q works log
+	touch enough
+	wait $JOB
+	JOB=
+}
+
 @test "what is not the program's: no process id, another machine's, another process's" {
 	desktop
 	play nopid
@@ -236,6 +262,7 @@ said() {
 	until_true said works 2
 	front "$OTHER"
 	until_true state_is background
+	until_true said ECONNABORTED 2
 	"$NETLEASH" foreground
 	until_true said works 3
 	front "$GAME"
@@ -249,6 +276,7 @@ said() {
 	until_true is_active "$GAME"
 	front "$OTHER"
 	until_true state_is background
+	until_true said ECONNABORTED 1
 	kill "$XSERVER"
 	until_true grep -q "netleash: --follow-focus: the X server has ended the connection: the session stays in the background until" out
 	XSERVER=

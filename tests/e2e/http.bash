@@ -51,14 +51,14 @@ pass() {
 	if grep '^netleash: ' <<< "$output"; then return 1; fi
 }
 
-# deny REASON WORDS CMD …: it fails, with one line of ours, which has WORDS in it
+# deny REASON WORDS CMD …: it fails, and our lines (curl tries a kept-alive connection twice) have WORDS in them
 deny() {
 	local reason=$1 words=$2
 	shift 2
 	under "$@"
 	[ "$status" -ne 0 ]
 	refused "$reason" | grep -qF -- "$words"
-	[ "$(grep -c '^netleash: ' <<< "$output")" -eq 1 ]
+	if grep '^netleash: ' <<< "$output" | grep -v " refused: $reason (rule "; then return 1; fi
 }
 
 # heads LABEL COUNT: so many requests arrived there, each with one Referer, ours, behind the request line, and
@@ -95,7 +95,23 @@ try:
             break
         sys.stdout.buffer.write(got)
 except OSError as e:
-    sys.exit("OSError %s" % e.errno)' "$@"
+    sys.exit("%s %s" % (type(e).__name__, e))' "$@"
 }
-export -f talk
+
+# upgrade HOST: asks for a WebSocket at /told; sends a message, prints it
+upgrade() {
+	"$PY" -c '
+import socket, ssl, sys
+host = sys.argv[1]
+tls = ssl.create_default_context().wrap_socket(socket.create_connection((host, 443)), server_hostname=host)
+tls.settimeout(20)
+tls.sendall(b"GET /told HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nReferer: evil\r\n"
+            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n" % host.encode())
+file = tls.makefile("rb")
+print(file.readline())
+while file.readline() != b"\r\n": pass
+tls.sendall(b"\x81\x82\0\0\0\0hi")
+print("message", file.read(4)[2:].decode())' "$@"
+}
+export -f talk upgrade
 export PY

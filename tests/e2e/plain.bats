@@ -172,6 +172,15 @@ heads() {
 	heads 1
 }
 
+@test "its requests are tasks: one too many is refused and does not arrive" {
+	policy game 'limits: { over = "fail"; request = 1; };'
+	under "$PY" "$PLAIN" tasks
+	[[ "$output" = *"kept 403"*"second ECONNREFUSED"*"request ECONNREFUSED"*"third 403"* ]]
+	[ "$(refused too_many_tasks | wc -l)" -eq 2 ]
+	lab unseen peer '"target":"/status/404"'
+	heads 3
+}
+
 @test "duplicates, fork, a close beside a read; places are given back" {
 	policy game 'limits: { over = "fail"; tcp = 3; };'
 	under "$PY" "$PLAIN" numbers
@@ -196,8 +205,9 @@ heads() {
 	lab unseen peer '"event":"request"'
 }
 
-@test "stdio, which no hook sees: it left unread, and the answer is refused" {
+@test "stdio: a stream comes by, and what cannot be seen is refused" {
 	under "$PY" "$PLAIN" stdio
-	[[ "$output" = *EACCES* ]]
-	refused unjudged
+	[ "$(grep -c "^fdopen b'status 200" <<< "$output")" -eq 2 ]
+	[ "$(grep -c '^dprintf -1 EINVAL$' <<< "$output")" -eq 3 ]
+	heads 3
 }

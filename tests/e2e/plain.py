@@ -297,6 +297,22 @@ def websocket():
     print(s.recv(1000)[2:] == text)
 
 
+def tasks():
+    """One in flight is the limit: an idle connection is none"""
+    ask = b"GET %s HTTP/1.1\r\nHost: %s\r\n\r\n"
+    kept = connected()
+    kept.sendall(ask % (b"/status/403", PEER.encode()))
+    print("kept", text_of(kept)[0].split()[1].decode())
+    first = connected()
+    first.sendall(ask % (b"/hang", PEER.encode()))
+    print("second", outcome(connected))
+    print("request", outcome(lambda: kept.sendall(ask % (b"/status/404", PEER.encode()))))
+    first.close()
+    third = connected()
+    third.sendall(ask % (b"/status/403", PEER.encode()))
+    print("third", text_of(third)[0].split()[1].decode())
+
+
 def numbers():
     """Duplicates, a fork between two requests, and a thread that closes while another one waits"""
     s = connected()
@@ -328,14 +344,22 @@ def numbers():
 
 
 def stdio():
-    """fdopen(): libc writes by itself"""
-    s = connected()
-    libc = ctypes.CDLL(None)
+    """fdopen(), and what else of stdio writes to a descriptor"""
+    libc = ctypes.CDLL(None, use_errno=True)
     libc.fdopen.restype = ctypes.c_void_p
-    file = ctypes.c_void_p(libc.fdopen(s.fileno(), b"w"))
-    libc.fputs(b"GET /status/200 HTTP/1.1\r\nHost: %s\r\nReferer: own\r\n\r\n" % PEER.encode(), file)
-    libc.fflush(file)
-    print(outcome(lambda: s.recv(12)))
+    ask = b"GET /status/200 HTTP/1.1\r\nHost: %s\r\nReferer: own\r\n\r\n" % PEER.encode()
+    for before in (b"", ask):
+        s = connected()
+        if before:
+            s.sendall(before)
+            text_of(s)
+        file = ctypes.c_void_p(libc.fdopen(s.fileno(), b"w"))
+        libc.fputs(ask, file)
+        libc.fflush(file)
+        print("fdopen", text_of(s)[1])
+        print("dprintf", libc.dprintf(s.fileno(), b"%s", ask), errno.errorcode[ctypes.get_errno()])
+    s = connected()
+    print("dprintf", libc.dprintf(s.fileno(), b"%s", ask), errno.errorcode[ctypes.get_errno()])
 
 
 globals()[sys.argv[1]](*sys.argv[2:])

@@ -164,3 +164,16 @@ setup() {
 	leashed "$SNIP/tls_pipe" own.pem own.key api.example.com 443 > with 2>&1
 	diff without with
 }
+
+@test "GnuTLS: the same by a descriptor; what the program moves itself needs that nothing could carry it" {
+	"$SNIP/tls_gnutls_pair" own.pem own.key api.example.com 443 > without || [ $? -ne 77 ] || skip "no libgnutls"
+	[ "$(cat without)" = $'outer up\npair TEXT\nmemory TEXT' ]
+	run -0 leashed "$SNIP/tls_gnutls_pair" own.pem own.key
+	[ "$output" = $'pair TEXT\nmemory TEXT' ]
+	run leashed "$SNIP/tls_gnutls_pair" own.pem own.key api.example.com 443
+	echo "$output"
+	grep -x 'outer up' <<< "$output"
+	grep -x 'pair TEXT' <<< "$output"
+	grep -xE 'memory failed -[0-9]+' <<< "$output"
+	refused name_mismatch | grep -F 'TLS inside TLS'
+}

@@ -337,7 +337,7 @@ listener = socket.create_server(("198.18.7.2", 4443))
 def one(raw):
     try:
         if way == "slow":
-            time.sleep(3)
+            time.sleep(5)
         with context.wrap_socket(raw, server_side=True) as sock:
             if sock.recv(1):
                 open("request", "w").close()

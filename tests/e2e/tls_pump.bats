@@ -164,6 +164,30 @@ once() {
 	[ "$output" = "hello from web" ]
 }
 
+@test "in the background: an error, and no end of file" {
+	policy away 'background: { grace_ms = 300; };'
+	cat > away.py <<-'END'
+		import ctypes, socket, ssl, sys
+		s = ssl.create_default_context().wrap_socket(socket.create_connection(("api.example.com", 443)),
+							     server_hostname="api.example.com")
+		s.sendall(b"GET %s HTTP/1.1\r\nHost: api.example.com\r\n\r\n" % sys.argv[1].encode())
+		ctypes.CDLL(None).netleash_set_background(1)
+		try:
+		    while got := s.recv(1000):
+		        print("got", got[:8])
+		    print("end of file")
+		except OSError as e:
+		    print("OSError")
+	END
+	for path in /hang /drip/90/1; do
+		run leashed timeout 30 /usr/bin/python3 away.py "$path"
+		[ "$status" -eq 0 ]
+		[[ $output != *"end of file"* ]]
+		[ "${lines[-1]}" = OSError ]
+		grep -q 'ended: request:fail interrupted' <<< "$output"
+	done
+}
+
 @test "refused: an error in every client, nothing left" {
 	run leashed timeout 30 curl -sS -H 'Host: other.example.org' https://api.example.com/told
 	[ "$status" -eq 55 ]

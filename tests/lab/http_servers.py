@@ -239,7 +239,7 @@ class Http:
                       b"to the end\n")
             return False
         if what == "gzip":
-            return self.reply(method, keep, gzip.compress(b"packed\n"),
+            return self.reply(method, keep, gzip.compress(b"packed\n", mtime=0),
                               extra="Content-Encoding: gzip\r\n")
         if what == "bom":   # that many BOMs
             return self.reply(method, keep, b"\xef\xbb\xbf" * int(arg or 1) + b"marked\n")

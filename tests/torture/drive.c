@@ -75,9 +75,12 @@ static void fail(const struct client *c, const char *format, ...)
 		c->modes & SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER ? " moving" : "", c->ahead ? " ahead" : "",
 		SSL_get_version(c->ssl));
 	vfprintf(stderr, format, args);
-	fprintf(stderr, "\n  written %u of %zu, answers %u of %u, got %zu, the server has %u of %zu\n", c->at,
+	fprintf(stderr, "\n  written %u of %zu, answers %u of %u, got %zu, the server has %u of %zu, it sent %u of %u\n", c->at,
 		c->run->written.len, c->talk, c->run->talk_count, c->got.len,
-		atomic_load(&c->channel->in_len) - c->channel->run_at, c->run->expected.len);
+		atomic_load(&c->channel->in_len) - c->channel->run_at, c->run->expected.len,
+		atomic_load(&c->channel->sent), atomic_load(&c->channel->item_count));
+	if (c->ssl)
+		fprintf(stderr, "  SSL_pending %d, SSL_has_pending %d\n", SSL_pending(c->ssl), SSL_has_pending(c->ssl));
 	ERR_print_errors_fp(stderr);
 	va_end(args);
 	exit(1);

@@ -227,6 +227,7 @@ static void chunked_body(struct run *run, struct rng *rng, const struct settings
 struct asked {
 	const char *method;
 	bool http10, head, upgrade, upload;
+	bool early;			/* it may be answered before its body has come */
 };
 
 static void mark_make(struct rng *rng, char mark[MARK_SIZE + 1])
@@ -273,7 +274,7 @@ static void make_request(struct run *run, struct talk *talk, struct asked *asked
 	chunked = asked->method[0] == 'P' && !asked->http10 && rng_one_in(rng, 2);
 	if (chunked)
 		eol = crlf;
-	part = body.len && asked->method[0] == 'P' && rng_one_in(rng, 6);
+	part = body.len && asked->method[0] == 'P' && !asked->early && rng_one_in(rng, 6);
 	expect = body.len && !part && !asked->http10 && rng_one_in(rng, 8);
 	if (part) {
 		const bool file = rng_one_in(rng, 2);
@@ -351,7 +352,7 @@ static void make_request(struct run *run, struct talk *talk, struct asked *asked
 		both(run, body.at, body.len);
 	talk->written_end = (uint32_t)run->written.len;
 	/* What follows an Upgrade in the same write waits for its answer, which waits for nothing. */
-	item->when = expect || upgrade || (!part && rng_one_in(rng, 6)) ? WHEN_HEAD : WHEN_ALL;
+	item->when = expect || upgrade || asked->early || (!part && rng_one_in(rng, 6)) ? WHEN_HEAD : WHEN_ALL;
 	free(text.at);
 	free(body.at);
 }
@@ -551,10 +552,9 @@ void run_make(struct run *run, struct rng *rng, struct channel *channel, const s
 			const bool upgrade = (socket && final) || (socket && rng_one_in(rng, 3));
 			uint32_t at;
 
-			make_request(run, talk, &asked, rng, item, settings, final, upgrade);
 			/* A write that goes on behind an Upgrade ends when that is answered, and all before. */
-			if (socket)
-				item->when = WHEN_HEAD;
+			asked.early = socket;
+			make_request(run, talk, &asked, rng, item, settings, final, upgrade);
 			if (item->when == WHEN_HEAD && talk->wait_continue) {
 				/* 100 Continue at the head, the rest when all was written */
 				item->at = (uint32_t)out.len;
@@ -563,7 +563,7 @@ void run_make(struct run *run, struct rng *rng, struct channel *channel, const s
 				items++;
 				channel->items[items] = *item;
 				item = &channel->items[items];
-				item->when = WHEN_ALL;
+				item->when = socket ? WHEN_HEAD : WHEN_ALL;
 			}
 			at = (uint32_t)out.len;
 			if (upgrade) {

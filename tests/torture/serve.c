@@ -169,7 +169,6 @@ static void talk(struct server *s)
 				;
 		}
 	}
-	atomic_store(&s->channel->ended, 1);
 }
 
 static void option(int fd, int name, uint32_t value)
@@ -198,9 +197,10 @@ static int work(int listener, SSL_CTX *ctx, struct channel *channel, int bell)
 			talk(&s);
 		}
 		ERR_clear_error();
-		atomic_store(&channel->ended, 1);
 		SSL_free(s.ssl);
 		close(s.fd);
+		/* Once, and last: from here on the channel is the next connection's. */
+		atomic_store(&channel->ended, 1);
 	}
 }
 

@@ -34,6 +34,8 @@ static void test_verdicts(void **state)
 		{"cdn.example", "HEAD / HTTP/1.1\r\nHost: cdn.example\r\n\r\n", "refused SSL_write not_in_domain_list rule=domains api=request host=cdn.example HEAD / near=downloadFile", 0},
 		{"cdn.example", "POST / HTTP/1.1\r\nHost: cdn.example\r\nContent-Length: 1\r\n\r\nx", "refused SSL_write not_in_domain_list", 0},
 		{"cdn.example", "POST / HTTP/1.1\r\nHost: cdn.example\r\nContent-Length: 1\r\n\r\nx", "would SSL_write not_in_domain_list", SKIP},
+		{"unlisted.example", HOST("unlisted.example"), NULL, SKIP},	/* the connection was said */
+		{"unlisted.example", HOST("unlisted.example"), "refused SSL_write not_in_domain_list", 0},
 		{"up.example", HOST("up.example"), "refused SSL_write not_in_domain_list rule=domains api=request host=up.example GET / near=uploadFile", 0},
 		{"up.example", MULTIPART("up.example") "Content-Length: 62\r\n\r\n--xYz\r\nContent-Disposition: form-data; filename=a\r\n\r\nx\r\n--xYz--", NULL, 0},
 		{"up.example", MULTIPART("up.example") "Content-Length: 57\r\n\r\n--xYz\r\nContent-Disposition: form-data; name=abcd\r\n\r\nx\r\n--xYz--", "refused SSL_write not_in_domain_list rule=domains api=request host=up.example POST /up near=uploadFile", 0},

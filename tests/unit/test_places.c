@@ -370,6 +370,10 @@ int main(void)
 		cmocka_unit_test(at_once),
 		cmocka_unit_test(verdicts),
 	};
+	int failed;
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	case_enter();
+	failed = cmocka_run_group_tests(tests, NULL, NULL);
+	case_leave();
+	return failed;
 }

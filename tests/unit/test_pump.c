@@ -68,8 +68,8 @@ int leash_exchange_out(struct leash_exchange *ex, const void *buf, size_t len, c
 	int rc;
 
 	assert_non_null(call);
-	if (ex->refused)
-		return -EACCES;
+	if (ex->refused || ex->error)
+		return ex->error ? -ex->error : -EACCES;
 	rc = leash_request_next(&ex->rq, buf, len, &out);
 	if (rc == -ENOBUFS) {
 		assert_int_equal(leash_request_lend(&ex->rq, ex->lent, sizeof(ex->lent)), 0);

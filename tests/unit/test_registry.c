@@ -26,6 +26,7 @@
 #undef take
 #include "shim/core/proc.c"
 
+struct leash_watcher *_Atomic leash_watcher;	/* none */
 unsigned int leash_trace_mask;
 void leash_trace_write(const char *area, const char *text, long number, const char *rest)
 {

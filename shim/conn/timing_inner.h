@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* What conn/timing.c asks of the files beside it; nobody else includes it. */
+#ifndef LEASH_TIMING_INNER_H
+#define LEASH_TIMING_INNER_H
+
+struct leash_conn;
+struct leash_image;
+struct leash_session;
+
+/* own.c: the program's own limits */
+/** leash_own_read() - Its socket options, or what netleash_set_timeout() said: conn->own_ms and where it is from */
+void leash_own_read(struct leash_conn *conn, int fd);
+/** leash_own_text() - Where its limit comes from, for the event */
+const char *leash_own_text(const struct leash_conn *conn);
+
+/* signal.c: the policy's signals */
+/** leash_signal_listen() - From the first question about the network on: a process without any makes no
+ *  system call that it would not have made (hooks.md L9) */
+void leash_signal_listen(const struct leash_image *image);
+/** leash_signal_tell() - The event of a change that a handler made: it has only changed the state */
+void leash_signal_tell(struct leash_session *page);
+
+#endif

@@ -42,7 +42,7 @@
  * The private directory: $XDG_RUNTIME_DIR/netleash if XDG_RUNTIME_DIR is set, absolute and
  * ours; else /run/netleash for root if it can be made; else /tmp/netleash-UID. Mode 0700 (root:
  * 0711, so that a program that gives up root still reaches its image), owner checked, never a symlink.
- * In it:	image-ABI-HASH	kept images of plain LD_PRELOAD, by policy path
+ * In it:	image-ABI-HASH	kept images of plain LD_PRELOAD, by policy path; gone when a week old
  *		ID/image, ID/session			one run; ID is "PID-RANDOM"; removed at its end
  */
 #define LEASH_DIR_NAME "netleash"
@@ -133,7 +133,7 @@ struct leash_session {
 	_Atomic uint32_t processes;	/* processes that carried the shim */
 	_Atomic uint64_t refused_total, connections_total, events_lost;
 	_Atomic uint32_t hosts_full;	/* 1: some hosts are only in "others" (host[0]) */
-	uint32_t pad;
+	_Atomic uint32_t programs_refused;	/* exec of what cannot carry the leash */
 	_Atomic int64_t background_ns;	/* 0: foreground; else when it went to the background */
 	_Atomic uint32_t untold, pad2;	/* a signal changed it, and no event says so yet: 1 background, 2 foreground */
 	_Atomic int64_t changed_ms;	/* when it went to where it is, ms since 1970; 0: at the start */

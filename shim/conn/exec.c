@@ -20,6 +20,7 @@
 #include "shim/abi.h"
 #include "shim/conn/conn.h"
 #include "shim/conn/image.h"
+#include "shim/conn/session.h"
 #include "shim/core/carry.h"
 #include "shim/core/env.h"
 #include "shim/core/log.h"
@@ -226,8 +227,13 @@ static int answer(const char *path, const struct leash_carry_info *info, char *r
 	would = audit();
 	say(path, info, would);
 	tell(path, info, would);
-	if (!would)
+	if (!would) {
+		struct leash_session *session = leash_session_get();
+
+		atomic_fetch_add_explicit(&session->programs_refused, 1, memory_order_relaxed);
+		atomic_fetch_add_explicit(&session->refused_total, 1, memory_order_relaxed);
 		return -EACCES;
+	}
 	leash_text_put(ret_runtime, size, 0, "");
 	return 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Own addresses and subnets, as the kernel says (policy 3). Read at the first question by a
- * route dump, again when the copy is over a second old at a connect(), or when a refusal
+ * route dump, again when the copy is over a second old at a connect(), or over half a second where a refusal
  * would rest on it: an interface that came up is seen without a descriptor that would have to stay open.
  */
 #ifndef LEASH_LOCAL_H
@@ -11,7 +11,7 @@
 
 #include "policy/policy.h"
 
-/** leash_local_get() - The interfaces. @fresh: read them now unless that was done this very tick.
+/** leash_local_get() - The interfaces. @fresh: a refusal would rest on it: half a second old at the most.
  *  Return: NULL if the kernel does not tell: refuse then */
 const struct leash_net *leash_local_get(bool fresh);
 

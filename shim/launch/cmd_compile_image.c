@@ -5,6 +5,7 @@
  */
 #include "shim/launch/launch.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -15,11 +16,13 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "shim/abi.h"
 
 #define ANSWER_MAX 1024 /* bytes of the one line */
+#define KEEP_S (7 * 24 * 60 * 60)
 
 static bool write_all(int fd, const void *bytes, size_t len)
 {
@@ -173,6 +176,30 @@ static void lock_cache(const char *cache)
 		;
 }
 
+/* Policies come and go, and nobody else takes their images away. One that is still in use is made anew; whoever
+ * has it mapped keeps it. */
+static void drop_old(const char *cache)
+{
+	const size_t dir_len = (size_t)(strrchr(cache, '/') - cache);
+	char dir[PATH_MAX];
+	struct dirent *entry;
+	DIR *list;
+
+	memcpy(dir, cache, dir_len);
+	dir[dir_len] = '\0';
+	list = opendir(dir);
+	while (list && (entry = readdir(list))) {
+		struct stat st;
+
+		if (strncmp(entry->d_name, "image-", 6) == 0 &&
+		    fstatat(dirfd(list), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    S_ISREG(st.st_mode) && st.st_mtim.tv_sec < time(NULL) - KEEP_S)
+			unlinkat(dirfd(list), entry->d_name, 0);
+	}
+	if (list)
+		closedir(list);
+}
+
 static int compile(const char *policy, const char *project, const char *cache)
 {
 	const struct leash_compile_options wish = {
@@ -191,10 +218,12 @@ static int compile(const char *policy, const char *project, const char *cache)
 	}
 	error = leash_compile(&wish, &compiled);
 	if (error == 0) {
-		if (!write_all(LEASH_COMPILE_FD, compiled.image, compiled.image_len))
+		if (!write_all(LEASH_COMPILE_FD, compiled.image, compiled.image_len)) {
 			status = LEASH_EXIT_SYSTEM;
-		else if (cache)
+		} else if (cache) {
 			write_cache(cache, compiled.image, compiled.image_len);
+			drop_old(cache);
+		}
 	} else if (error == -ENOMEM) {
 		status = complain(LEASH_EXIT_SYSTEM, "%s: %s", policy ? policy : project,
 				  strerror(ENOMEM));

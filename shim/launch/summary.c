@@ -36,7 +36,7 @@ struct table {
 	uint64_t connections, sent, received, refused, would;
 	uint64_t requests[4];	/* by list */
 	uint64_t over;		/* of .would: over a limit */
-	uint64_t lost;
+	uint64_t lost, programs;
 	bool others;
 };
 
@@ -335,6 +335,9 @@ static void print_table(FILE *out, const struct leash_image *image, const struct
 		print_would(out, image, table, false);
 	if (table->over && !leash_image_settings(image)->audit)
 		print_would(out, image, table, true);
+	if (table->programs)
+		fprintf(out, "netleash: %" PRIu64 " program%s refused: cannot carry the policy\n",
+			table->programs, plural(table->programs));
 	if (table->lost)
 		fprintf(out, "netleash: %" PRIu64 " event%s could not be written\n", table->lost,
 			plural(table->lost));
@@ -371,6 +374,8 @@ void leash_summary(int page_fd, const struct leash_image *image, bool print,
 	if (!table.rows)
 		return;
 	table.lost = page.events_lost;
+	table.programs = page.programs_refused;
+	table.refused += table.programs;
 	table.others = page.hosts_full != 0;
 	take_hosts(&table, page_fd);
 	/* The totals may know more than the hosts: a process killed between two counters. */

@@ -3,8 +3,8 @@
  * OpenSSL at both ends.
  *
  *	tls serve ADDR PORT CERTIFICATE KEY	a process for each connection; what it says is given back,
- *						and POST asks for nothing back
- *	tls time handshake|small|bulk MS	ns an operation, to $BENCH_TLS_HOST $BENCH_TLS_PORT
+ *						and POST asks for nothing back, GET /down for all there is
+ *	tls time handshake|small|bulk|down MS	ns an operation, to $BENCH_TLS_HOST $BENCH_TLS_PORT
  *	tls first				us of the first handshake of this process
  */
 #include <arpa/inet.h>
@@ -43,6 +43,18 @@ static int64_t now_ns(void)
 	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
+/* A body without an end; the client goes when it has enough */
+static void pour(SSL *ssl)
+{
+	static const char head[] = "HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\n"
+				   "Content-Length: 1099511627776\r\n\r\n";
+
+	if (SSL_write(ssl, head, sizeof(head) - 1) <= 0)
+		return;
+	while (SSL_write(ssl, buf, sizeof(buf)) > 0)
+		;
+}
+
 /* Requests "GET" are answered with 1 KiB, "POST" bodies are swallowed until the connection ends. */
 static void talk(SSL *ssl)
 {
@@ -55,7 +67,9 @@ static void talk(SSL *ssl)
 	if (SSL_accept(ssl) != 1)
 		return;
 	for (int got; (got = SSL_read(ssl, buf, sizeof(buf))) > 0;) {
-		if (buf[0] == 'P' && !swallow)
+		if (memcmp(buf, "GET /down", 9) == 0)
+			pour(ssl);
+		else if (buf[0] == 'P' && !swallow)
 			swallow = true;
 		else if (!swallow && SSL_write(ssl, out, sizeof(out)) <= 0)
 			return;
@@ -159,6 +173,17 @@ static void do_bulk(void)
 		die("SSL_write");
 }
 
+static void do_down(void)
+{
+	for (int got = 0; got < (int)sizeof(buf);) {
+		const int ret = SSL_read(kept, buf, (int)sizeof(buf) - got);
+
+		if (ret <= 0)
+			die("SSL_read");
+		got += ret;
+	}
+}
+
 static int by_size(const void *a, const void *b)
 {
 	const double x = *(const double *)a, y = *(const double *)b;
@@ -172,8 +197,10 @@ static int measure(const char *row, int64_t for_ns)
 {
 	static const char post[] = "POST /upload HTTP/1.1\r\nHost: tls.example.com\r\n"
 				   "Content-Length: 1099511627776\r\n\r\n";
+	static const char get[] = "GET /down HTTP/1.1\r\nHost: tls.example.com\r\n\r\n";
 	void (*run)(void) = strcmp(row, "handshake") == 0 ? do_handshake
 			    : strcmp(row, "small") == 0	  ? do_small
+			    : strcmp(row, "down") == 0	  ? do_down
 							  : do_bulk;
 	static double chunks[CHUNKS_MAX];
 	uint64_t size = 1;
@@ -182,6 +209,8 @@ static int measure(const char *row, int64_t for_ns)
 
 	if (run != do_handshake)
 		kept = dial();
+	if (run == do_down && SSL_write(kept, get, sizeof(get) - 1) <= 0)
+		die("SSL_write");
 	if (run == do_bulk && SSL_write(kept, post, sizeof(post) - 1) <= 0)
 		die("SSL_write");
 	start = now_ns();

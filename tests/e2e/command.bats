@@ -309,6 +309,8 @@ assert subprocess.run(sys.argv[1:]).returncode == -15' "$NETLEASH" run -p "$POLI
 	tell 102 leash --fail-on-violation --quiet -- sh -c 'curl -s https://evil.example.net/; true'
 	tell 0 leash --fail-on-violation -- curl -sS https://api.example.com/
 	tell 3 leash --fail-on-violation -- sh -c 'exit 3'
+	tell 102 leash --fail-on-violation -- sh -c '"$0"; true' "$SNIP/exec_static"
+	[[ $stderr == *"1 refused"*"1 program refused: cannot carry the policy"* ]]
 }
 
 @test "--audit and skip_domain_check say what they let through" {

@@ -62,3 +62,18 @@ setup() {
 	[[ $output != *"not a readable policy image"* ]]
 	[ ! -e "$XDG_RUNTIME_DIR/netleash/$id" ]
 }
+
+@test "kept images of plain LD_PRELOAD go when they are a week old" {
+	dir=$XDG_RUNTIME_DIR/netleash
+	mkdir -p -m 700 "$dir"
+	touch -d '8 days ago' "$dir/image-0-old" "$dir/image-0-old.lock" "$dir/other"
+	touch -d '6 days ago' "$dir/image-0-new"
+	run env LD_PRELOAD="$SHIM" NETLEASH_POLICY="$POLICY" "$PY" -c 'import socket; socket.create_connection(("127.0.0.1", 1))'
+	echo "$output"
+	[[ $output == *loopback* ]]
+	[ "$(find "$dir" -name 'image-*' -size +0 -not -name '*.lock' | wc -l)" -eq 1 ]
+	[ ! -e "$dir/image-0-old" ]
+	[ ! -e "$dir/image-0-old.lock" ]
+	[ -e "$dir/image-0-new" ]
+	[ -e "$dir/other" ]
+}

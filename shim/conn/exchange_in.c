@@ -232,6 +232,21 @@ static int flush_body(struct leash_exchange *ex, struct pass *pass)
 	return leash_body_pending(ex->body) ? change(ex, pass, NULL, 0, DATA) : 0;
 }
 
+/*
+ * The server may keep the connection open, and then nothing wakes a program that waits by poll() for the end
+ * that it is to see. Nothing more is passed on from here on.
+ */
+static void end_of_stream(const struct leash_exchange *ex)
+{
+	const struct leash_conn *conn = leash_exchange_ours(ex);
+	int fd = conn ? leash_registry_number(conn, 0) : -1;
+
+	while (fd >= 0 && !leash_registry_same(conn, fd))
+		fd = leash_registry_number(conn, fd + 1);
+	if (fd >= 0)
+		LEASH_SYS(SYS_shutdown, fd, SHUT_RD);
+}
+
 static void end_body(struct leash_exchange *ex, struct leash_task *task)
 {
 	if (task) {
@@ -239,6 +254,8 @@ static void end_body(struct leash_exchange *ex, struct leash_task *task)
 		memcpy(task->label, leash_body_label(ex->body), sizeof(task->label));
 	}
 	ex->closes = leash_body_closes(ex->body);
+	if (ex->closes)
+		end_of_stream(ex);
 	leash_pool_give(LEASH_POOL_BODY, ex->body);
 	ex->body = NULL;
 }

@@ -150,6 +150,26 @@ texts() {
 	pass bash -c 'printf "GET /text/gbk HTTP/1.0\r\nHost: api.example.com\r\nConnection: keep-alive\r\n\r\n" | talk api.example.com'
 	[[ $output == *漢字中文* ]]
 	[[ $output != *Content-Length* && $output != *chunked* ]]
+	# and the program waits by poll(): it has to be woken for the end
+	pass "$PY" -c '
+import select, socket, ssl
+s = ssl.create_default_context().wrap_socket(socket.create_connection(("api.example.com", 443)), server_hostname="api.example.com")
+s.sendall(b"GET /text/gbk?hold=1 HTTP/1.0\r\nHost: api.example.com\r\nConnection: keep-alive\r\n\r\n")
+s.setblocking(False)
+poll, got = select.poll(), b""
+poll.register(s, select.POLLIN)
+while True:
+    if not s.pending():
+        assert poll.poll(15000), "not woken"
+    try:
+        data = s.recv(100)
+    except ssl.SSLWantReadError:
+        continue
+    if not data:
+        break
+    got += data
+print("end of", got.decode())'
+	[[ $output == *"end of"*漢字中文* ]]
 }
 
 @test "clients that poll, that read by little buffers, that look first: nothing stalls, all is there" {

@@ -1,4 +1,4 @@
-/* build: policy/compile/build.c policy/compile/check.c policy/compile/compile.c policy/compile/idn.c policy/compile/parse.c policy/compile/profile.c policy/compile/project.c -lconfig -ljansson -lidn2 */
+/* build: policy/compile/build.c policy/compile/check.c policy/compile/check_entry.c policy/compile/check_place.c policy/compile/check_take.c policy/compile/check_whole.c policy/compile/compile.c policy/compile/idn.c policy/compile/parse.c policy/compile/profile.c policy/compile/project.c -lconfig -ljansson -lidn2 */
 /* SPDX-License-Identifier: MIT */
 /*
  * Any text as a policy file, and behind the first byte 0x1f as game.json and project.config.json:

@@ -159,6 +159,9 @@ class Http:
         self.send(head.encode("latin-1"))
         for data in pieces if method != "HEAD" else ():
             self.send(data)
+        if query.get("hold"):                           # the connection stays, whatever was asked for
+            while self.take():
+                pass
         return keep
 
     def file(self, method, headers, size, keep):

@@ -5,18 +5,17 @@
 #
 #	check-e2e.sh [FILE.bats …]	all of tests/e2e without arguments
 #
-# A file whose second line is "# lab: user" runs without privileges, "# lab: both" runs twice. "# tier: long"
+# A file that says "# lab: user" runs without privileges, "# lab: both" runs twice; "alone" behind it, or by
+# itself: while nothing else runs. E2E_JOBS files run at once (as many as there are processors). "# tier: long"
 # is left out unless E2E_LONG=1. A file that cannot be run, or hangs (E2E_TIMEOUT seconds, 600), is a failure.
 set -eu
 export LC_ALL=C
 
 cd "$(dirname "$0")/.."
 limit=${E2E_TIMEOUT:-600}
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
-passed=0
-failed=0
-skipped=0
+jobs=${E2E_JOBS:-$(nproc)}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
 
 # Tests without privileges run as another user when root runs them, and a clone below /root is out of that
 # user's reach: then in a copy that is not.
@@ -32,7 +31,7 @@ stage_for() {
 }
 if [ "$(id -u)" = 0 ]; then
 	stage=$(mktemp -d)
-	trap 'rm -rf "$log" "$stage"' EXIT
+	trap 'rm -rf "$work" "$stage"' EXIT
 	chmod 755 "$stage"
 	mkdir "$stage/build"
 	cp -r Makefile README.md policy shim scripts tests "$stage/"
@@ -41,9 +40,10 @@ if [ "$(id -u)" = 0 ]; then
 	done
 fi
 
+# one NUMBER FILE [--user]: what it says into NUMBER.out, its counts into NUMBER.counts
 one() {
-	local file=$1
-	shift
+	local log=$work/$1.log counts=$work/$1.counts file=$2
+	shift 2
 	local rc=0 plan good bad skip
 	echo "== $file${1:+ $*}"
 	(cd "$(stage_for "$@")" && timeout -k 10 "$limit" tests/lab/lab run "$@" -- bats --tap "$file") \
@@ -61,24 +61,58 @@ one() {
 		echo "$file: ended early (exit status $rc)"
 		bad=$((bad + 1))
 	fi
-	passed=$((passed + good))
-	failed=$((failed + bad))
-	skipped=$((skipped + skip))
+	echo "$good $bad $skip" > "$counts"
+}
+
+# Most of the time they wait; each has a network of its own. One that measures has the machine to itself
+# ("# lab: alone"), at the end.
+count=0
+begin() {
+	while [ "$(jobs -rp | wc -l)" -ge "$jobs" ]; do
+		wait -n || true
+	done
+	count=$((count + 1))
+	one "$count" "$@" > "$work/$count.out" 2>&1 &
 }
 
 if [ $# -eq 0 ]; then
 	set -- tests/e2e/*.bats
 fi
+runs() {
+	local file=$1
+	case $(sed -n 's/^# lab: //p' "$file" | head -1) in
+	user*) begin "$file" --user ;;
+	both*)
+		begin "$file"
+		begin "$file" --user
+		;;
+	*) begin "$file" ;;
+	esac
+}
+alone=()
 for file; do
 	head -3 "$file" | grep -q '^# tier: long' && [ "${E2E_LONG:-0}" != 1 ] && continue
-	case $(sed -n 's/^# lab: //p' "$file" | head -1) in
-	user) one "$file" --user ;;
-	both)
-		one "$file"
-		one "$file" --user
-		;;
-	*) one "$file" ;;
-	esac
+	if sed -n 's/^# lab: //p' "$file" | head -1 | grep -q alone; then
+		alone+=("$file")
+	else
+		runs "$file"
+	fi
+done
+jobs=1
+for file in "${alone[@]}"; do
+	runs "$file"
+done
+wait
+
+passed=0
+failed=0
+skipped=0
+for number in $(seq "$count"); do
+	cat "$work/$number.out"
+	read -r good bad skip < "$work/$number.counts" || { good=0 bad=1 skip=0; }
+	passed=$((passed + good))
+	failed=$((failed + bad))
+	skipped=$((skipped + skip))
 done
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
+# lab: alone
 # What is in flight ends when the grace does, in whatever call the program waits for it: at the most 50 ms later, with
 # ECONNABORTED, once. The program measures it itself: it notes when it went to the background, and when its call failed.
 # A busy machine is no fault of ours: what counts is the median of five; the figures are printed.

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
+# lab: alone
 # A request that is not finished in its time ends with ETIMEDOUT in the program, however it waits
 # (policy 5, hooks.md 1.5, 2.4). Each test has beside it something that is in time, and untouched.
 

@@ -55,17 +55,11 @@ void leash_block_give(uint32_t *block)
 
 /* ------------------------------------------------------------------------------- lock */
 
-void leash_exchange_lock(struct leash_exchange *ex)
+void leash_exchange_lock_slow(struct leash_exchange *ex, uint32_t epoch)
 {
-	const uint32_t epoch = leash_pool_epoch();
-	uint32_t was = 0;
-	int64_t since_ns;
+	uint32_t was = atomic_load_explicit(&ex->lock, memory_order_relaxed);
+	const int64_t since_ns = leash_now_ns();
 
-	if (leash_likely(atomic_compare_exchange_strong_explicit(&ex->lock, &was, epoch,
-								 memory_order_acquire,
-								 memory_order_relaxed)))
-		return;
-	since_ns = leash_now_ns();
 	for (uint32_t i = 0;; i++) {
 		/* Another process's: held when we were forked. */
 		if (was != 0 && was != epoch &&
@@ -81,11 +75,6 @@ void leash_exchange_lock(struct leash_exchange *ex)
 		if (leash_now_ns() - since_ns > LOST_NS)
 			return;
 	}
-}
-
-void leash_exchange_unlock(struct leash_exchange *ex)
-{
-	atomic_store_explicit(&ex->lock, 0, memory_order_release);
 }
 
 /* ------------------------------------------------------------------- open and its end */

@@ -13,7 +13,9 @@
 
 #include "shim/conn/exchange_inner.h"
 #include "shim/conn/inner.h"
+#include "shim/core/clock.h"
 #include "shim/core/sys.h"
+#include "shim/events/emit.h"
 
 #define PIECE ((size_t)16 << 10)	/* read at once where it may grow */
 #define ROOM 512			/* in the stash, for a step of http/body */
@@ -344,8 +346,9 @@ static int pass_item(struct leash_exchange *ex, struct pass *pass, const struct 
 		task = leash_task_at(ex->first);
 	if (task) {
 		task->received += item->consumed;
-		if (item->begin)
-			task->head_ns = leash_exchange_now_ns();
+		/* Only events say when it came. */
+		if (item->begin && leash_emit_wanted())
+			task->head_ns = leash_exact_ns();
 	}
 	switch (item->kind) {
 	case LEASH_RESPONSE_NONE:

@@ -75,6 +75,7 @@ struct leash_exchange {
 	bool out_raw;			/* nothing is looked at any more */
 	bool out_over;			/* nothing more may leave */
 	bool began;			/* there was a request */
+	bool host_good;			/* the fields that rq keeps name a Host that is the connection's */
 	uint8_t ordinary[2];		/* lists of an ordinary request, [1]: of GET; 0: not asked yet */
 	/* in */
 	bool in_raw, closes, closed;
@@ -110,8 +111,22 @@ static inline size_t leash_block_size(uint32_t block)
 uint32_t leash_block_larger(uint32_t block, size_t size);
 void leash_block_give(uint32_t *block);
 
-void leash_exchange_lock(struct leash_exchange *ex);
-void leash_exchange_unlock(struct leash_exchange *ex);
+void leash_exchange_lock_slow(struct leash_exchange *ex, uint32_t epoch);
+
+static inline void leash_exchange_lock(struct leash_exchange *ex)
+{
+	const uint32_t epoch = leash_pool_epoch();
+	uint32_t was = 0;
+
+	if (!__builtin_expect(atomic_compare_exchange_strong_explicit(&ex->lock, &was, epoch, memory_order_acquire,
+								      memory_order_relaxed), 1))
+		leash_exchange_lock_slow(ex, epoch);
+}
+
+static inline void leash_exchange_unlock(struct leash_exchange *ex)
+{
+	atomic_store_explicit(&ex->lock, 0, memory_order_release);
+}
 
 /** leash_exchange_ours() - Its connection, or NULL if that is gone */
 struct leash_conn *leash_exchange_ours(const struct leash_exchange *ex);

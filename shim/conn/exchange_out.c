@@ -115,17 +115,23 @@ static int judge_one_host(struct leash_exchange *ex, const struct leash_http1_ho
 		leash_conn_gate(&gate, conn, call);
 	verdict = leash_policy_host(leash_image_get(), &gate.peer, name, text,
 				    !text ? 0 : text == ascii ? strlen(text) : host->name_len);
-	return verdict.action == LEASH_ALLOW && !verdict.would ? 0 :
-								  refuse_host(ex, verdict, text, call, task);
+	if (verdict.action != LEASH_ALLOW || verdict.would)
+		return refuse_host(ex, verdict, text, call, task);
+	/* A neighbour's names may change. */
+	if (host == &ex->rq.http.facts.host && (ex->rq.kept || ex->rq.again))
+		ex->host_good = name[0] != '\0';
+	return 0;
 }
 
 static int judge_host(struct leash_exchange *ex, const char *call, const struct leash_task *task)
 {
 	const struct leash_http1_request *facts = &ex->rq.http.facts;
+	/* Judged by its bytes and the connection's name alone, and both are what they were. */
+	const bool known = ex->rq.again && ex->host_good && facts->host.present;
 	int ret = 0;
 
 	/* HTTP/1.0 need not have one: the server then answers for the name of the handshake. */
-	if (facts->host.present || facts->minor > 0)
+	if (!known && (facts->host.present || facts->minor > 0))
 		ret = judge_one_host(ex, facts->host.present ? &facts->host : NULL, call, task);
 	if (ret == 0 && facts->target_host.present)
 		ret = judge_one_host(ex, &facts->target_host, call, task);
@@ -198,6 +204,8 @@ static int judge_head(struct leash_exchange *ex, const char *call, struct leash_
 	memcpy(task->method, facts->method, sizeof(task->method));
 	leash_exchange_unlock(ex);
 	task->kind = (uint8_t)kind_of(ex->rq.class);
+	if (ex->rq.kept)
+		ex->host_good = false;		/* of others than before, until it is judged */
 	ret = judge_host(ex, call, task);
 	return ret < 0 ? ret : judge_class(ex, call, task, true);
 }

@@ -14,17 +14,24 @@
 #define WORDS (COUNT_MAX / 64)
 #define BIG (64u << 10)		/* from here on the pages are given back with the block */
 
+/* Powers of two, both: a division takes as long as all the rest of a call. */
 static const struct {
-	uint32_t size, count;
+	uint32_t shift, count;
 } shape[LEASH_POOL_KINDS] = {
-	[LEASH_POOL_EXCHANGE] = {2048, COUNT_MAX},
-	[LEASH_POOL_REQUEST] = {1024, COUNT_MAX},
-	[LEASH_POOL_BODY] = {1024, COUNT_MAX / 4},
-	[LEASH_POOL_4K] = {4u << 10, COUNT_MAX},
-	[LEASH_POOL_16K] = {16u << 10, COUNT_MAX / 16},
-	[LEASH_POOL_64K] = {64u << 10, COUNT_MAX / 64},
-	[LEASH_POOL_256K] = {256u << 10, COUNT_MAX / 256},
+	[LEASH_POOL_EXCHANGE] = {11, COUNT_MAX},
+	[LEASH_POOL_REQUEST] = {10, COUNT_MAX},
+	[LEASH_POOL_BODY] = {10, COUNT_MAX / 4},
+	[LEASH_POOL_4K] = {12, COUNT_MAX},
+	[LEASH_POOL_16K] = {14, COUNT_MAX / 16},
+	[LEASH_POOL_64K] = {16, COUNT_MAX / 64},
+	[LEASH_POOL_256K] = {18, COUNT_MAX / 256},
 };
+_Static_assert((COUNT_MAX & (COUNT_MAX - 1)) == 0 && COUNT_MAX / 256 >= 64, "whole words, a power of two");
+
+static inline size_t size_of(enum leash_pool kind)
+{
+	return (size_t)1 << shape[kind].shift;
+}
 
 static struct {
 	_Atomic(uint8_t *) base;
@@ -41,7 +48,7 @@ static long map(size_t size)
 static uint8_t *base_of(enum leash_pool kind)
 {
 	uint8_t *base = atomic_load_explicit(&pools[kind].base, memory_order_acquire);
-	const size_t size = (size_t)shape[kind].size * shape[kind].count;
+	const size_t size = size_of(kind) * shape[kind].count;
 	uint8_t *expected = NULL;
 	long mapped;
 
@@ -68,7 +75,7 @@ void *leash_pool_take(enum leash_pool kind)
 		return NULL;
 	from = atomic_load_explicit(&pools[kind].first, memory_order_relaxed);
 	for (uint32_t round = 0; round < words; round++) {
-		const uint32_t i = (from + round) % words;
+		const uint32_t i = (from + round) & (words - 1);
 		uint64_t word = atomic_load_explicit(&pools[kind].taken[i], memory_order_relaxed);
 
 		while (~word) {
@@ -81,7 +88,7 @@ void *leash_pool_take(enum leash_pool kind)
 				continue;
 			if (round)
 				atomic_store_explicit(&pools[kind].first, i, memory_order_relaxed);
-			return base + (size_t)(i * 64 + bit) * shape[kind].size;
+			return base + ((size_t)(i * 64 + bit) << shape[kind].shift);
 		}
 	}
 	return NULL;
@@ -93,8 +100,8 @@ void leash_pool_give(enum leash_pool kind, void *block)
 
 	if (!block)
 		return;
-	if (shape[kind].size >= BIG)
-		LEASH_SYS(SYS_madvise, block, shape[kind].size, MADV_DONTNEED);
+	if (size_of(kind) >= BIG)
+		LEASH_SYS(SYS_madvise, block, size_of(kind), MADV_DONTNEED);
 	index = leash_pool_index(kind, block);
 	atomic_fetch_and_explicit(&pools[kind].taken[index / 64], ~(UINT64_C(1) << index % 64),
 				  memory_order_release);
@@ -104,20 +111,20 @@ void leash_pool_give(enum leash_pool kind, void *block)
 
 size_t leash_pool_size(enum leash_pool kind)
 {
-	return shape[kind].size;
+	return size_of(kind);
 }
 
 uint32_t leash_pool_index(enum leash_pool kind, const void *block)
 {
 	const uint8_t *base = atomic_load_explicit(&pools[kind].base, memory_order_relaxed);
 
-	return (uint32_t)((size_t)((const uint8_t *)block - base) / shape[kind].size);
+	return (uint32_t)((size_t)((const uint8_t *)block - base) >> shape[kind].shift);
 }
 
 void *leash_pool_at(enum leash_pool kind, uint32_t index)
 {
 	return atomic_load_explicit(&pools[kind].base, memory_order_acquire) +
-	       (size_t)index * shape[kind].size;
+	       ((size_t)index << shape[kind].shift);
 }
 
 uint32_t leash_pool_used(enum leash_pool kind)
@@ -131,12 +138,12 @@ uint32_t leash_pool_used(enum leash_pool kind)
 
 /* On a page that the kernel wipes in a forked child. Without such pages (before Linux 4.14) an epoch
  * never changes, and a lock that a fork left behind is taken over by its age. */
-static _Atomic(_Atomic uint32_t *) home;
+_Atomic(_Atomic uint32_t *) leash_pool_home;
 static _Atomic uint32_t epochs;		/* copied at fork: a child's are higher than its parent's then */
 
-uint32_t leash_pool_epoch(void)
+uint32_t leash_pool_epoch_first(void)
 {
-	_Atomic uint32_t *page = atomic_load_explicit(&home, memory_order_acquire);
+	_Atomic uint32_t *page = atomic_load_explicit(&leash_pool_home, memory_order_acquire);
 	_Atomic uint32_t *none = NULL;
 	uint32_t now, unset = 0;
 	long mapped;
@@ -147,7 +154,7 @@ uint32_t leash_pool_epoch(void)
 			return 1;
 		LEASH_SYS(SYS_madvise, mapped, 4096, MADV_WIPEONFORK);
 		page = (_Atomic uint32_t *)mapped;
-		if (!atomic_compare_exchange_strong(&home, &none, page)) {
+		if (!atomic_compare_exchange_strong(&leash_pool_home, &none, page)) {
 			LEASH_SYS(SYS_munmap, mapped, 4096);
 			page = none;
 		}

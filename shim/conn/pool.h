@@ -8,8 +8,11 @@
 #ifndef LEASH_POOL_H
 #define LEASH_POOL_H
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "shim/core/ours.h"
 
 enum leash_pool {
 	LEASH_POOL_EXCHANGE,	/* one for each connection whose requests are read */
@@ -37,10 +40,19 @@ void *leash_pool_at(enum leash_pool kind, uint32_t index);
 /** leash_pool_used() - How many are taken: for tests */
 uint32_t leash_pool_used(enum leash_pool kind);
 
+LEASH_OURS extern _Atomic(_Atomic uint32_t *) leash_pool_home;	/* for the function below */
+uint32_t leash_pool_epoch_first(void);
+
 /*
  * A number of this process that no process it was forked from had: a lock that holds an older one is
  * nobody's. Never 0.
  */
-uint32_t leash_pool_epoch(void);
+static inline uint32_t leash_pool_epoch(void)
+{
+	_Atomic uint32_t *page = atomic_load_explicit(&leash_pool_home, memory_order_acquire);
+	const uint32_t now = page ? atomic_load_explicit(page, memory_order_relaxed) : 0;
+
+	return now ? now : leash_pool_epoch_first();
+}
 
 #endif

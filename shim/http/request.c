@@ -219,6 +219,8 @@ static unsigned int events_of(struct leash_request *rq, const struct leash_http1
 	case LEASH_HTTP1_START:
 		rq->class = LEASH_CLASS_UNKNOWN;
 		rq->referer_due = rq->referer_len != 0;
+		rq->fields_due = true;
+		rq->kept = rq->again = false;
 		break;
 	case LEASH_HTTP1_HEAD_END:
 		classify(rq, token->end);
@@ -271,8 +273,9 @@ int leash_request_next(struct leash_request *rq, const void *buf, size_t len,
 	const unsigned int stop = LEASH_REQUEST_HEAD | LEASH_REQUEST_CLASS | LEASH_REQUEST_END |
 				  LEASH_REQUEST_HOLD | LEASH_REQUEST_RAW;
 	struct leash_request_out ret = {0};
-	const uint8_t *in = buf;
+	const uint8_t *in = buf, *fields = NULL;	/* all of them so far, if they came in one piece */
 	struct leash_http1_token token;
+	size_t same;
 	int rc;
 
 	if (rq->referer_due && len) {
@@ -284,6 +287,21 @@ int leash_request_next(struct leash_request *rq, const void *buf, size_t len,
 		return 0;
 	}
 	while (ret.consumed < len) {
+		if (rq->fields_due) {
+			rq->fields_due = false;
+			fields = in + ret.consumed;
+			same = leash_http1_again(&rq->http, fields, len - ret.consumed);
+			if (same) {
+				if (ret.len == 0)
+					ret.at = fields;
+				ret.len += same;
+				ret.consumed += same;
+				ret.head = true;
+				rq->again = true;
+				fields = NULL;
+				continue;
+			}
+		}
 		rc = leash_http1_next(&rq->http, in + ret.consumed, len - ret.consumed, &token);
 		/* a span without a buffer's need is not lost; a refused request's is not sent */
 		if (rc == -ENOBUFS && ret.consumed)
@@ -292,6 +310,12 @@ int leash_request_next(struct leash_request *rq, const void *buf, size_t len,
 			return rc;
 		ret.consumed += token.consumed;
 		ret.events |= events_of(rq, &token);
+		if (token.drop || token.held)
+			fields = NULL;
+		if (fields && token.kind == LEASH_HTTP1_HEAD_END) {
+			leash_http1_keep(&rq->http, fields, (size_t)(in + ret.consumed - fields));
+			rq->kept = true;
+		}
 		if (token.drop) {
 			if (ret.len)
 				break;

@@ -65,7 +65,7 @@ struct leash_request_parts {
 	bool in_disposition, quoted, escaped;
 };
 
-/* Set up by leash_request_init(). For reading: class, http.facts, http.fault. */
+/* Set up by leash_request_init(). For reading: class, http.facts, http.fault, kept, again. */
 struct leash_request {
 	struct leash_http1 http;
 	struct leash_request_parts parts;
@@ -74,6 +74,10 @@ struct leash_request {
 	enum leash_request_class class;
 	bool referer_due;		/* the request line is out, our line is not */
 	bool raw_told;
+	bool fields_due;		/* the request line is out, no field is */
+	/* With the event HEAD, for reading: */
+	bool kept;			/* its fields are those that are kept from here on (leash_http1_keep()) */
+	bool again;			/* they were, of a request before */
 };
 
 /**

@@ -45,7 +45,7 @@ int leash_response_push(struct leash_response *rs, uint32_t id, unsigned int ask
 	if (rs->count == LEASH_RESPONSE_QUEUE_MAX)
 		return -ENOSPC;
 	rs->queue[(rs->first + rs->count) % LEASH_RESPONSE_QUEUE_MAX] =
-		(struct leash_response_ask){.id = id, .ask = (uint8_t)ask};
+		(struct leash_response_ask){.id = id & 0xffffff, .ask = ask & 0xff};
 	rs->count++;
 	return 0;
 }
@@ -247,29 +247,44 @@ static int find_framing(struct header *h, unsigned int ask)
 	return 0;
 }
 
-static int read_head(const uint8_t *block, size_t len, unsigned int ask,
-		     struct leash_response_head *ret_head)
+/*
+ * Read a header as far as it is there. What it says counts where all of it is there.
+ * Return: bytes up to the end of its empty line, 0 if that is not there, -EBADMSG: a line is at fault
+ * @ret_line:	Where the last line that @block begins starts in it, unless that is the first
+ * @ret_rc:	With its end there: 0 and *ret_head, or -EBADMSG
+ */
+static ssize_t read_head(const uint8_t *block, size_t len, unsigned int ask,
+			 struct leash_response_head *ret_head, size_t *ret_line, int *ret_rc)
 {
 	struct leash_response_head head = {.content_length = -1};
 	struct header h = {.head = &head, .last = LEASH_HTTP1_OTHER};
 	size_t at = 0;
 	int rc = 0;
 
-	while (at < len && rc == 0) {
+	while (at < len) {
 		enum leash_http1_fault fault = LEASH_HTTP1_FINE;
 		size_t line = leash_http1_line(block + at, len - at, &fault);
-		size_t text = line ? leash_http1_line_text(block + at, line) : 0;
+		size_t text;
 
-		if (text == 0)
-			break;
-		rc = at ? read_field(&h, block + at, text) : read_status(&head, block, text);
+		if (fault != LEASH_HTTP1_FINE)
+			return -EBADMSG;
+		if (line == 0)
+			return 0;
+		text = leash_http1_line_text(block + at, line);
+		if (text == 0) {
+			if (rc == 0)
+				rc = find_framing(&h, ask);
+			if (rc == 0)
+				*ret_head = head;
+			*ret_rc = rc;
+			return (ssize_t)(at + line);
+		}
+		if (rc == 0)
+			rc = at ? read_field(&h, block + at, text) : read_status(&head, block, text);
 		at += line;
+		*ret_line = at;
 	}
-	if (rc == 0)
-		rc = find_framing(&h, ask);
-	if (rc == 0)
-		*ret_head = head;
-	return rc;
+	return 0;
 }
 
 /* The header is complete */
@@ -361,8 +376,11 @@ static ssize_t find_end(const struct leash_response *rs, const uint8_t *buf, siz
 static int next_head(struct leash_response *rs, const uint8_t *buf, size_t len,
 		     struct leash_response_item *out)
 {
+	const bool in_place = (rs->observe || rs->lean) && rs->block_len == 0;
 	size_t line = 0, gap = 0, take;
+	struct leash_response_head head;
 	ssize_t end;
+	int rc = 0;
 
 	while (!rs->begun && gap < len && (buf[gap] == '\r' || buf[gap] == '\n'))
 		gap++;
@@ -381,7 +399,8 @@ static int next_head(struct leash_response *rs, const uint8_t *buf, size_t len,
 		rs->begun = true;
 		return pass_raw(rs, buf, len, out);
 	}
-	end = find_end(rs, buf, len, &line);
+	/* In one piece it is read where it is, and once. */
+	end = in_place ? read_head(buf, len, out->ask, &head, &line, &rc) : find_end(rs, buf, len, &line);
 	take = end > 0 ? (size_t)end : len;
 	if (end < 0 || take > LEASH_RESPONSE_HEAD_MAX - rs->block_len) {
 		rs->begun = true;
@@ -389,8 +408,8 @@ static int next_head(struct leash_response *rs, const uint8_t *buf, size_t len,
 	}
 	out->at = buf;
 	out->len = out->consumed = take;
-	/* In one piece it can be read where it is, but only kept where it stays */
-	if ((rs->observe || rs->lean) && end > 0 && rs->block_len == 0) {
+	/* What is not complete must be kept where it stays. */
+	if (in_place && end > 0) {
 		out->block = buf;
 		out->block_len = take;
 	} else {
@@ -419,7 +438,9 @@ static int next_head(struct leash_response *rs, const uint8_t *buf, size_t len,
 		out->len = rs->block_len;
 		out->own = true;
 	}
-	if (read_head(out->block, out->block_len, out->ask, &rs->head) < 0) {
+	if (!in_place && read_head(out->block, out->block_len, out->ask, &head, &line, &rc) <= 0)
+		rc = -EBADMSG;
+	if (rc < 0) {
 		out->kind = LEASH_RESPONSE_RAW;
 		out->block = NULL;
 		out->block_len = 0;
@@ -427,6 +448,7 @@ static int next_head(struct leash_response *rs, const uint8_t *buf, size_t len,
 		rs->state = STATE_RAW;
 		return 0;
 	}
+	rs->head = head;
 	return take_head(rs, out);
 }
 

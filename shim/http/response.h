@@ -83,8 +83,8 @@ struct leash_response_item {
 };
 
 struct leash_response_ask {
-	uint32_t id;
-	uint8_t ask;
+	uint32_t id : 24;
+	uint32_t ask : 8;
 };
 
 /* Set up by leash_response_init(); all but @head and @lean is its own. */

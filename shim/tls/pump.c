@@ -37,9 +37,10 @@ static void push(struct leash_pump *pump, const struct leash_span *span, const u
 /* Lines are short, and memcpy() of this object is made for what is not. */
 static void copy(uint8_t *to, const uint8_t *from, size_t len)
 {
-	uint64_t word;
+	unsigned char word[16];	/* a register of the processor's */
+	uint64_t half;
 
-	if (len > 128) {
+	if (len > 256) {
 		memcpy(to, from, len);
 		return;
 	}
@@ -48,12 +49,19 @@ static void copy(uint8_t *to, const uint8_t *from, size_t len)
 			*to++ = *from++;
 		return;
 	}
-	for (size_t i = 0; i + 8 < len; i += 8) {
-		__builtin_memcpy(&word, from + i, 8);
-		__builtin_memcpy(to + i, &word, 8);
+	if (len < 16) {
+		__builtin_memcpy(&half, from, 8);
+		__builtin_memcpy(to, &half, 8);
+		__builtin_memcpy(&half, from + len - 8, 8);	/* over some that are there already */
+		__builtin_memcpy(to + len - 8, &half, 8);
+		return;
 	}
-	__builtin_memcpy(&word, from + len - 8, 8);	/* over some that are there already */
-	__builtin_memcpy(to + len - 8, &word, 8);
+	for (size_t i = 0; i + 16 < len; i += 16) {
+		__builtin_memcpy(word, from + i, 16);
+		__builtin_memcpy(to + i, word, 16);
+	}
+	__builtin_memcpy(word, from + len - 16, 16);
+	__builtin_memcpy(to + len - 16, word, 16);
 }
 
 /* Lines of a header go into the block, and whatever is behind them and fits: a small body that left

@@ -149,6 +149,15 @@ struct leash_http1_chunk {
 	uint8_t state;
 };
 
+/* The fields of a request, with the empty line behind them. A client sends the same ones again and again. */
+#define LEASH_HTTP1_FIELDS_SIZE 216
+struct leash_http1_fields {
+	uint8_t len;			/* 0: none are known */
+	uint8_t host_at, host_len;	/* the value of Host in them */
+	bool close, connection_upgrade;
+	uint8_t text[LEASH_HTTP1_FIELDS_SIZE];
+};
+
 /* Set up by leash_http1_init(); all but the facts is its own. */
 struct leash_http1 {
 	struct leash_http1_request facts;
@@ -166,6 +175,9 @@ struct leash_http1 {
 	bool begun;			/* a request's first byte was seen */
 	bool held_out;			/* the held line was handed out with the last token */
 	enum leash_http1_fault fault;	/* after -EBADMSG */
+	const uint8_t *host_at;		/* value of the Host line that was read last; compared, not followed */
+	size_t host_len;
+	struct leash_http1_fields fields;
 };
 
 /**
@@ -188,6 +200,23 @@ void leash_http1_init(struct leash_http1 *http, bool rewrite);
  */
 int leash_http1_next(struct leash_http1 *http, const void *buf, size_t len,
 		     struct leash_http1_token *out);
+
+/**
+ * leash_http1_again() - Behind START: are the fields that follow, byte for byte, those that were kept?
+ * @buf, @len:	Input that was not consumed yet, as for leash_http1_next()
+ *
+ * Then they are taken as so many FIELD tokens at once, none of which has @drop.
+ *
+ * Return: bytes that are done, up to the empty line, which is the next token; 0: nothing was taken
+ */
+size_t leash_http1_again(struct leash_http1 *http, const uint8_t *buf, size_t len);
+
+/**
+ * leash_http1_keep() - Behind HEAD_END: keep the fields for leash_http1_again(). Only those are kept that say nothing
+ * of a body, an Upgrade, or what depends on more than their bytes
+ * @buf, @len:	All of them with the empty line, in one piece of input, none of which had @drop or was @held
+ */
+void leash_http1_keep(struct leash_http1 *http, const uint8_t *buf, size_t len);
 
 /**
  * leash_http1_lend() - A buffer for unfinished lines, or NULL to take it back

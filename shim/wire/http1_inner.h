@@ -148,6 +148,12 @@ static inline bool same(const uint8_t *at, const char *word, size_t len)
 	return true;
 }
 
+/* @method is a literal: its length is no call then */
+static inline bool leash_http1_is_method(const uint8_t *at, size_t len, const char *method)
+{
+	return len == strlen(method) && memcmp(at, method, len) == 0;
+}
+
 static inline int refuse(struct leash_http1 *http, enum leash_http1_fault fault)
 {
 	http->fault = fault;
@@ -162,6 +168,5 @@ int leash_http1_read_field(struct leash_http1 *http, const uint8_t *line, size_t
 			   struct leash_http1_token *out);
 int leash_http1_read_trailer(struct leash_http1 *http, const uint8_t *line, size_t len,
 			     struct leash_http1_token *out);
-bool leash_http1_is_method(const uint8_t *at, size_t len, const char *method);
 
 #endif

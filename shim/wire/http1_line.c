@@ -29,11 +29,6 @@ bool leash_http1_equal(struct leash_http1_text text, const char *word)
 	return word[text.len] == '\0';
 }
 
-bool leash_http1_is_method(const uint8_t *at, size_t len, const char *method)
-{
-	return len == strlen(method) && memcmp(at, method, len) == 0;
-}
-
 size_t leash_http1_line(const uint8_t *buf, size_t len, enum leash_http1_fault *ret_fault)
 {
 	size_t i = 0;
@@ -148,7 +143,8 @@ int leash_http1_number(struct leash_http1_text text, int64_t *ret_number)
 
 		if (!is_digit(text.at[i]))
 			return -EBADMSG;
-		if (number > (INT64_MAX - digit) / 10)
+		/* eighteen digits fit, whatever they are */
+		if (i >= 18 && number > (INT64_MAX - digit) / 10)
 			return -ERANGE;
 		number = number * 10 + digit;
 	}

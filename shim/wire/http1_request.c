@@ -219,6 +219,8 @@ int leash_http1_read_field(struct leash_http1 *http, const uint8_t *line, size_t
 			return refuse(http, LEASH_HTTP1_TWO_HOSTS);
 		if (!read_host(value, &facts->host))
 			return refuse(http, LEASH_HTTP1_BAD_HOST);
+		http->host_at = value.at;
+		http->host_len = value.len;
 		return 0;
 	case LEASH_HTTP1_CONTENT_LENGTH:
 		return read_length(http, value);
@@ -254,6 +256,43 @@ int leash_http1_read_field(struct leash_http1 *http, const uint8_t *line, size_t
 		return 0;
 	}
 	return refuse(http, LEASH_HTTP1_FIELD_NAME);
+}
+
+size_t leash_http1_again(struct leash_http1 *http, const uint8_t *buf, size_t len)
+{
+	const struct leash_http1_fields *fields = &http->fields;
+	const struct leash_http1_text host = {fields->text + fields->host_at, fields->host_len};
+	const size_t empty = fields->len && fields->text[fields->len - 2] == '\r' ? 2 : 1;
+
+	if (http->state != STATE_FIELDS || http->lines || fields->len == 0 || len < fields->len ||
+	    (http->held_len && !http->held_out) || memcmp(buf, fields->text, fields->len) != 0)
+		return 0;
+	/* Its bytes are in the facts of whatever request came last. */
+	if (!read_host(host, &http->facts.host))
+		return 0;
+	http->facts.close = fields->close;
+	http->facts.connection_upgrade = fields->connection_upgrade;
+	http->held_len = 0;
+	http->held_out = false;
+	return fields->len - empty;
+}
+
+void leash_http1_keep(struct leash_http1 *http, const uint8_t *buf, size_t len)
+{
+	const struct leash_http1_request *facts = &http->facts;
+	struct leash_http1_fields *fields = &http->fields;
+
+	fields->len = 0;
+	if (len > sizeof(fields->text) || !facts->host.present || facts->content_length >= 0 ||
+	    facts->transfer_encoding || facts->upgrade || facts->boundary_len || facts->websocket_key ||
+	    facts->expect_continue || facts->range || facts->multipart || facts->h2c_dropped)
+		return;
+	memcpy(fields->text, buf, len);
+	fields->host_at = (uint8_t)(http->host_at - buf);
+	fields->host_len = (uint8_t)http->host_len;
+	fields->close = facts->close;
+	fields->connection_upgrade = facts->connection_upgrade;
+	fields->len = (uint8_t)len;
 }
 
 int leash_http1_read_trailer(struct leash_http1 *http, const uint8_t *line, size_t len,

@@ -111,6 +111,65 @@ static void test_verdicts(void **state)
 	lan = false;
 }
 
+/* The host of a request like the one before is not asked about again; any other is. */
+static void test_same_host(void **state)
+{
+	static const char good[] = HOST("a.example"), bad[] = HOST("b.example");
+	struct leash_exchange *ex;
+
+	(void)state;
+	/* Beside a good one another is refused, whichever is kept. */
+	for (size_t before = 0; before < 4; before++) {
+		set_policy(0);
+		hush();
+		ex = open_one("a.example");
+		for (size_t i = 0; i < before; i++)
+			assert_int_equal(write_text(ex, good), 0);
+		assert_false(heard("refused"));
+		assert_int_equal(write_text(ex, bad), -EACCES);
+		assert_true(heard("refused SSL_write name_mismatch"));
+		leash_exchange_close(ex);
+		no_leak();
+	}
+	/* In pieces nothing is kept: what was, is judged for what it is. */
+	ex = open_one("a.example");
+	assert_int_equal(write_text(ex, good), 0);
+	assert_int_equal(write_text(ex, "GET / HTTP/1.1\r\nHost: a.exa"), 0);
+	assert_int_equal(write_text(ex, "mple\r\nX: y\r\n\r\n"), 0);
+	assert_int_equal(write_text(ex, good), 0);
+	assert_int_equal(write_text(ex, "GET / HTTP/1.1\r\nHost: b.exa"), 0);
+	hush();
+	assert_int_equal(write_text(ex, "mple\r\n\r\n"), -EACCES);
+	assert_true(heard("refused SSL_write name_mismatch"));
+	leash_exchange_close(ex);
+	no_leak();
+	/* An absolute target is one more host, and no field. */
+	ex = open_one("a.example");
+	assert_int_equal(write_text(ex, good), 0);
+	assert_int_equal(write_text(ex, good), 0);
+	assert_int_equal(write_text(ex, "GET http://b.example/ HTTP/1.1\r\nHost: a.example\r\n\r\n"), -EACCES);
+	leash_exchange_close(ex);
+	/* Under audit it is said each time. */
+	set_policy(AUDIT);
+	ex = open_one("a.example");
+	assert_int_equal(write_text(ex, good), 0);
+	for (size_t i = 0; i < 3; i++) {
+		hush();
+		assert_int_equal(write_text(ex, bad), 0);
+		assert_true(heard("would SSL_write name_mismatch"));
+		hush();
+		assert_int_equal(write_text(ex, good), 0);
+		assert_false(heard("would"));
+	}
+	for (size_t i = 0; i < 3; i++) {
+		hush();
+		assert_int_equal(write_text(ex, bad), 0);
+		assert_true(heard("would SSL_write name_mismatch"));
+	}
+	leash_exchange_close(ex);
+	no_leak();
+}
+
 /* ------------------------------------------------------------------------ clocks, events */
 
 static void test_clocks(void **state)
@@ -285,6 +344,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_verdicts),
+		TEST(test_same_host),
 		TEST(test_clocks),
 		TEST(test_current),
 		TEST(test_gone),

@@ -386,6 +386,103 @@ static void random_cuts(size_t *cuts, size_t count)
 				       : 1 + rnd(300);
 }
 
+/* One request on @rq, in one piece, up to what its header says. Return: bytes of it that were left as they are */
+static size_t one_request(struct leash_request *rq, const uint8_t *in, size_t len)
+{
+	size_t kept = 0, done = 0;
+
+	while (done < len) {
+		struct leash_request_out out;
+
+		assert_int_equal(leash_request_next(rq, in + done, len - done, &out), 0);
+		if (!out.own) {
+			assert_true(out.at >= in && out.at + out.len <= in + len);
+			kept += out.len;
+		}
+		done += out.consumed;
+		if (out.events & LEASH_REQUEST_HEAD)
+			break;
+	}
+	return kept;
+}
+
+/* Requests whose fields are those of the one before are what they would be on a connection of their own. */
+static void the_same_fields_again(void **state)
+{
+#define USUAL "Host: a.example.com:8443\r\nAccept: */*\r\nConnection: keep-alive\r\n"
+	static const struct {
+		const char *in;
+		bool again;
+	} talk_of[] = {
+		{"GET /1 HTTP/1.1\r\n" USUAL "\r\n", false},
+		{"GET /two HTTP/1.1\r\n" USUAL "\r\n", true},
+		{"HEAD /3 HTTP/1.0\r\n" USUAL "\r\n", true},
+		/* one more, one less, another letter at the end */
+		{"GET /4 HTTP/1.1\r\n" USUAL "X: y\r\n\r\n", false},
+		{"GET /5 HTTP/1.1\r\nHost: a.example.com:8443\r\nAccept: */*\r\n\r\n", false},
+		{"GET /6 HTTP/1.1\r\nHost: a.example.com:8443\r\nAccept: */a\r\n\r\n", false},
+		/* another host behind which the first one comes back */
+		{"GET /7 HTTP/1.1\r\nHost: b.example.net\r\nConnection: close, upgrade\r\n\r\n", false},
+		{"GET /8 HTTP/1.1\r\nHost: b.example.net\r\nConnection: close, upgrade\r\n\r\n", true},
+		{"GET http://c.example.org/9 HTTP/1.1\r\n" USUAL "\r\n", false},
+		{"GET /10 HTTP/1.1\r\n" USUAL "\r\n", true},
+		/* what tells of a body, or is dropped, is read each time; an empty POST has its length */
+		{"POST /11 HTTP/1.1\r\n" USUAL "Content-Length: 0\r\n\r\n", false},
+		{"POST /12 HTTP/1.1\r\n" USUAL "Content-Length: 0\r\n\r\n", false},
+		{"GET /13 HTTP/1.1\r\n" USUAL "Referer: x\r\n\r\n", false},
+		{"GET /14 HTTP/1.1\r\n" USUAL "Referer: x\r\n\r\n", false},
+		{"GET /15 HTTP/1.1\r\n" USUAL "Range: bytes=0-1\r\n\r\n", false},
+		{"GET /16 HTTP/1.1\r\n" USUAL "Range: bytes=0-1\r\n\r\n", false},
+		{"GET /17 HTTP/1.1\r\n" USUAL "Expect: 100-continue\r\n\r\n", false},
+		{"GET /18 HTTP/1.1\r\n" USUAL "Expect: 100-continue\r\n\r\n", false},
+		/* lines that LF alone ends */
+		{"GET /19 HTTP/1.1\nHost: a.example.com\n\n", false},
+		{"GET /20 HTTP/1.1\nHost: a.example.com\n\n", true},
+		{"GET /21 HTTP/1.1\nHost: a.example.com\n\r\n", false},
+		{"GET /22 HTTP/1.1\nHost: a.example.com\n\r\n", true},
+	};
+	struct leash_request rq, fresh;
+
+	(void)state;
+	leash_request_init(&rq, HTTP_REFERER);
+	for (size_t i = 0; i < ARRAY_SIZE(talk_of); i++) {
+		const size_t len = strlen(talk_of[i].in);
+		const uint8_t *in = guard_tail(talk_of[i].in, len);
+		const uint8_t *fields = (const uint8_t *)memchr(in, '\n', len) + 1;
+		const struct leash_http1_request *one = &rq.http.facts, *two = &fresh.http.facts;
+		struct leash_http1_token token;
+		struct leash_http1 probe = rq.http;
+
+		assert_int_equal(leash_http1_next(&probe, in, len, &token), 0);
+		assert_int_equal(leash_http1_again(&probe, fields, len - (size_t)(fields - in)) != 0,
+				 talk_of[i].again);
+		/* without its last byte they are not complete */
+		probe = rq.http;
+		assert_int_equal(leash_http1_next(&probe, in, len - 1, &token), 0);
+		assert_int_equal(leash_http1_again(&probe, fields, len - 1 - (size_t)(fields - in)), 0);
+
+		leash_request_init(&fresh, HTTP_REFERER);
+		assert_int_equal(one_request(&rq, in, len), one_request(&fresh, in, len));
+		assert_string_equal(one->method, two->method);
+		assert_string_equal(one->target, two->target);
+		assert_string_equal(one->host.name, two->host.name);
+		assert_string_equal(one->target_host.name, two->target_host.name);
+		assert_int_equal(one->host.present, two->host.present);
+		assert_int_equal(one->host.name_len, two->host.name_len);
+		assert_int_equal(one->host.port, two->host.port);
+		assert_int_equal(one->host.bracketed, two->host.bracketed);
+		assert_int_equal(one->content_length, two->content_length);
+		assert_int_equal(one->minor, two->minor);
+		assert_int_equal(one->close, two->close);
+		assert_int_equal(one->connection_upgrade, two->connection_upgrade);
+		assert_int_equal(one->range, two->range);
+		assert_int_equal(one->expect_continue, two->expect_continue);
+		assert_int_equal(rq.class, fresh.class);
+		assert_true(leash_request_idle(&rq));
+	}
+#undef USUAL
+}
+
 #define TALKS 12000
 
 static void random_conversations(void **state)
@@ -450,6 +547,7 @@ int main(void)
 		cmocka_unit_test(a_huge_body_is_not_touched),
 		cmocka_unit_test(how_few_spans),
 		cmocka_unit_test(every_fault_has_its_text),
+		cmocka_unit_test(the_same_fields_again),
 		cmocka_unit_test(random_conversations),
 	};
 

@@ -127,6 +127,9 @@ time.sleep(60)' > port 3>&- &
 			grep -Eq '^then (SYSCALL|SSL) ' <<< "$output"
 			grep -Eqx '[2-9] calls' <<< "$output"
 		done
+		# Until the window of a server that reads nothing is full
+		late "TLS 1.${port: -1} write" "write SYSCALL ECONNABORTED" "$SNIP/bg_tls" write api.example.com $port $GRACE
+		grep -Eq '^then (SYSCALL|SSL) ' <<< "$output"
 	done
 }
 
@@ -179,6 +182,14 @@ time.sleep(60)' > port 3>&- &
 	END
 	late "node, http" "error ECONNABORTED" node wait.js "http://$PEER/hang" $GRACE
 	late "node, https" "error ECONNABORTED" node wait.js "https://api.example.com/hang" $GRACE
+	cat > lookup.js <<-'END'
+		const grace = +process.argv[2];
+		let away;
+		require("dns").lookup("drop.example.com", e =>
+			console.log("error", e.code, "late", Math.round((performance.now() - away - grace) * 1000)));
+		setTimeout(() => { away = performance.now(); process.kill(process.pid, 34 + 8); }, 300);
+	END
+	late "node, a look-up" "error ECONNABORTED" node lookup.js $GRACE
 }
 
 @test "a WebSocket: in C's way, and python's websockets" {

@@ -306,6 +306,7 @@ session() {
 		skip "there is no other user here: namespaces of an unprivileged user have one"
 	fi
 	chmod 711 . ..
+	cp "$NETLEASH" command		# the clone may be out of its reach
 	run other cat "$SESSION"
 	[ "$status" -ne 0 ]
 	[[ "$output" = *"Permission denied"* ]]
@@ -313,12 +314,12 @@ session() {
 	[ "$status" -ne 0 ]
 	run other ls run/netleash
 	[ "$status" -ne 0 ]
-	run other "$NETLEASH" status
+	run other ./command status
 	echo "$output"
 	[[ "$output" = *"no session is running"* ]]
 	for which in "" "$(cat pid)" "$(basename "$(dirname "$SESSION")")"; do
 		# shellcheck disable=SC2086
-		run other "$NETLEASH" background $which
+		run other ./command background $which
 		echo "$output"
 		[ "$status" -eq 111 ]
 	done

@@ -50,3 +50,11 @@ leashed() {
 refused() {
 	grep -E "^netleash: [^ ]+\[[0-9]+\]: .* refused: $1 \(rule [^)]*(\([^)]*\))?[^)]*\): " <<< "$output"
 }
+
+# What a program says stands before what is said of it, whatever it writes to.
+export PYTHONUNBUFFERED=1
+
+# INSIDE: a command whose TLS no hook reaches. node, where it brings its own; Debian's is linked with the system's.
+node_inside() {
+	command -v node > /dev/null && ! ldd "$(readlink -f "$(command -v node)")" | grep -qE 'libssl|libnode'
+}

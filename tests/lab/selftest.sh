@@ -338,13 +338,21 @@ if [ "${1:-}" = --inside ]; then
 	exit
 fi
 
-lab=$here/lab
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
+# Half of it is done as somebody else, whose reach a clone below /root is out of: then from a copy that is not.
+if [ "$(id -u)" = 0 ] &&
+	! setpriv --reuid=65534 --regid=65534 --clear-groups test -r "$here/hosts.py" 2>/dev/null; then
+	chmod 755 "$scratch"
+	cp -r "$here" "$scratch/tests"
+	here=$scratch/tests
+fi
+lab=$here/lab
+self=$here/selftest.sh
 
 # Two networks at once: neither may notice the other.
-"$lab" run -- "$0" --inside root >"$scratch/root" &
-"$lab" run --user -- "$0" --inside user >"$scratch/user" &
+"$lab" run -- "$self" --inside root >"$scratch/root" &
+"$lab" run --user -- "$self" --inside user >"$scratch/user" &
 wait
 for kind in root user; do
 	# An inside run counts on its last line; the rest is its complaints.

@@ -76,7 +76,8 @@ once() {
 	[ "${lines[0]}" = "stuck 3" ]
 	[ "${lines[1]}" = "shorter 1 bad length" ]
 	[ "${lines[2]}" = "none 1 bad length" ]
-	[ "${lines[3]}" = "moved 3" ]
+	# No error; and done, where the network has taken some meanwhile.
+	[[ ${lines[3]} = "moved "[03] ]]
 }
 
 @test "GnuTLS: cork, padding, sequence numbers, packets, pending, retries with nothing" {

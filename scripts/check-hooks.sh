@@ -3,15 +3,18 @@
 # What the shared object exports and imports, against hooks.def and against this libc
 # (hooks.md T1). Nothing is run; a new glibc fails here until somebody has looked.
 #
-#	check-hooks.sh LIBNETLEASH.SO [HOOKS.DEF]
+#	check-hooks.sh [LIBNETLEASH.SO [HOOKS.DEF]]	build/libnetleash.so, made if it is not there
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
-if [ $# -lt 1 ] || [ $# -gt 2 ]; then
-	echo "usage: check-hooks.sh SO [HOOKS.DEF]" >&2
+if [ $# -gt 2 ]; then
+	echo "usage: check-hooks.sh [SO [HOOKS.DEF]]" >&2
 	exit 2
 fi
-so=$1
+so=${1:-$here/../build/libnetleash.so}
+if [ $# -eq 0 ]; then
+	make -s -j"$(nproc)" -C "$here/.." build/libnetleash.so >&2
+fi
 def=${2:-$here/../shim/hooks.def}
 [ -r "$so" ] || { echo "check-hooks.sh: $so: cannot be read" >&2; exit 1; }
 export LC_ALL=C

@@ -5,18 +5,6 @@
  */
 #include "image.h"
 
-static struct leash_verdict plain(enum leash_action action, enum leash_reason reason,
-				  enum leash_rule rule)
-{
-	return (struct leash_verdict){
-		.action = action,
-		.reason = reason,
-		.rule = rule,
-		.entry = LEASH_ENTRY_NONE,
-		.near = LEASH_ENTRY_NONE,
-	};
-}
-
 /* The lists that would admit it, the first that does counts (an ordinary request's first is `request`) */
 static uint32_t candidates(const struct leash_ask *ask)
 {
@@ -38,7 +26,7 @@ static struct leash_verdict judge_request(const struct leash_image *image, const
 {
 	const struct leash_name *name = leash_image_name(image, ask->name, strlen(ask->name));
 	const uint32_t wanted = candidates(ask);
-	struct leash_verdict v = plain(LEASH_ALLOW, LEASH_WHY_NONE, LEASH_RULE_LIST);
+	struct leash_verdict v = leash_verdict_of(LEASH_ALLOW, LEASH_WHY_NONE, LEASH_RULE_LIST);
 
 	for (uint32_t list = LEASH_LIST_REQUEST; name && list <= LEASH_LIST_DOWNLOAD; list++) {
 		uint32_t entry;
@@ -61,7 +49,7 @@ static struct leash_verdict judge_request(const struct leash_image *image, const
 			v.lists = (uint8_t)LEASH_LIST_BIT(LEASH_LIST_REQUEST);
 		return v;
 	}
-	v = plain(LEASH_DENY, LEASH_WHY_NOT_IN_LIST, LEASH_RULE_LIST);
+	v = leash_verdict_of(LEASH_DENY, LEASH_WHY_NOT_IN_LIST, LEASH_RULE_LIST);
 	if (!name) {
 		v.near = leash_match_parent(image, ask->name, strlen(ask->name));
 		return v;
@@ -118,12 +106,15 @@ struct leash_verdict leash_policy_host(const struct leash_image *image, const st
 				       const char *name, const char *host, size_t host_len)
 {
 	if (host && is_host(peer, name, host, host_len))
-		return plain(LEASH_ALLOW, LEASH_WHY_NONE, LEASH_RULE_HOST);
-	return leash_decide_settle(image, plain(LEASH_DENY, LEASH_WHY_NAME_MISMATCH, LEASH_RULE_HOST), true);
+		return leash_verdict_of(LEASH_ALLOW, LEASH_WHY_NONE, LEASH_RULE_HOST);
+	return leash_decide_settle(
+		image, leash_verdict_of(LEASH_DENY, LEASH_WHY_NAME_MISMATCH, LEASH_RULE_HOST), true);
 }
 
 struct leash_verdict leash_policy_unreadable(const struct leash_image *image, bool http2)
 {
-	return leash_decide_settle(image, plain(LEASH_DENY, LEASH_WHY_AMBIGUOUS,
-						http2 ? LEASH_RULE_HTTP2 : LEASH_RULE_FRAMING), true);
+	return leash_decide_settle(image,
+				   leash_verdict_of(LEASH_DENY, LEASH_WHY_AMBIGUOUS,
+						    http2 ? LEASH_RULE_HTTP2 : LEASH_RULE_FRAMING),
+				   true);
 }

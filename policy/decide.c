@@ -15,26 +15,14 @@
 
 /* --------------------------------------------------------------- verdicts */
 
-static struct leash_verdict verdict(enum leash_action action, enum leash_reason reason,
-				    enum leash_rule rule)
-{
-	return (struct leash_verdict){
-		.action = action,
-		.reason = reason,
-		.rule = rule,
-		.entry = LEASH_ENTRY_NONE,
-		.near = LEASH_ENTRY_NONE,
-	};
-}
-
 static struct leash_verdict deny(enum leash_reason reason, enum leash_rule rule)
 {
-	return verdict(LEASH_DENY, reason, rule);
+	return leash_verdict_of(LEASH_DENY, reason, rule);
 }
 
 static struct leash_verdict allow(enum leash_rule rule)
 {
-	return verdict(LEASH_ALLOW, LEASH_WHY_NONE, rule);
+	return leash_verdict_of(LEASH_ALLOW, LEASH_WHY_NONE, rule);
 }
 
 static struct leash_verdict allow_entry(uint32_t entry)
@@ -47,7 +35,7 @@ static struct leash_verdict allow_entry(uint32_t entry)
 
 static struct leash_verdict sniff(uint8_t pass, enum leash_rule rule)
 {
-	struct leash_verdict v = verdict(LEASH_SNIFF, LEASH_WHY_NONE, rule);
+	struct leash_verdict v = leash_verdict_of(LEASH_SNIFF, LEASH_WHY_NONE, rule);
 
 	v.pass = pass;
 	return v;
@@ -286,7 +274,7 @@ static struct leash_verdict judge_udp_named(const struct leash_image *image,
 		v = deny(LEASH_WHY_TRANSPORT, LEASH_RULE_UDP);
 		v.near = named->any;
 	} else {
-		v = verdict(LEASH_MUTE, LEASH_WHY_NONE, LEASH_RULE_UDP);
+		v = leash_verdict_of(LEASH_MUTE, LEASH_WHY_NONE, LEASH_RULE_UDP);
 		v.near = named->any;
 	}
 	v.lists = (uint8_t)named->lists;
@@ -306,7 +294,7 @@ static struct leash_verdict judge_named(const struct leash_image *image,
 	/* Resolved because validation is skipped: let a resolver sort its addresses. */
 	if (peer->transport == LEASH_UDP && !peer->sending && peer->names &&
 	    peer->name_count > 0 && leash_image_settings(image)->skip_domain_check)
-		return verdict(LEASH_MUTE, LEASH_WHY_NONE, LEASH_RULE_UDP);
+		return leash_verdict_of(LEASH_MUTE, LEASH_WHY_NONE, LEASH_RULE_UDP);
 	/* Known under names that nobody listed: those are the thing to list. */
 	if (nameless.reason == LEASH_WHY_IP_LITERAL && peer->names && peer->name_count > 0)
 		return unlisted(image, peer->names[0].name, peer->names[0].len);

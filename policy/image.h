@@ -115,4 +115,17 @@ struct leash_verdict leash_decide_settle(const struct leash_image *image, struct
 /* The class of an address as if there were no interfaces */
 enum leash_addr_class leash_addr_range(const struct leash_addr *addr);
 
+/* One that no entry is behind */
+static inline struct leash_verdict leash_verdict_of(enum leash_action action, enum leash_reason reason,
+						    enum leash_rule rule)
+{
+	return (struct leash_verdict){
+		.action = action,
+		.reason = reason,
+		.rule = rule,
+		.entry = LEASH_ENTRY_NONE,
+		.near = LEASH_ENTRY_NONE,
+	};
+}
+
 #endif

@@ -14,6 +14,22 @@
 #include <sys/syscall.h>
 #include <sys/types.h>
 
+/* Newer than the oldest headers; the same everywhere. */
+#ifndef SYS_io_uring_setup
+#define SYS_io_uring_setup 425
+#define SYS_io_uring_enter 426
+#define SYS_io_uring_register 427
+#endif
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open 434
+#endif
+#ifndef SYS_close_range
+#define SYS_close_range 436
+#endif
+#ifndef SYS_pidfd_getfd
+#define SYS_pidfd_getfd 438
+#endif
+
 static inline long leash_sys6(long nr, long a, long b, long c, long d, long e, long f)
 {
 #if defined(__x86_64__)

@@ -27,18 +27,6 @@
 #include "shim/core/scope.h"
 #include "shim/hooks/hook_dl.h"
 
-/* Newer than the oldest headers; the same everywhere. */
-#ifndef SYS_io_uring_setup
-#define SYS_io_uring_setup 425
-#define SYS_io_uring_enter 426
-#define SYS_io_uring_register 427
-#endif
-#ifndef SYS_close_range
-#define SYS_close_range 436
-#endif
-#ifndef SYS_pidfd_getfd
-#define SYS_pidfd_getfd 438
-#endif
 
 #ifdef SYS_dup2
 #define DUP2(X, word) X(word, SYS_dup2)

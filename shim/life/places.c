@@ -21,22 +21,12 @@
 #define INDEX_BITS 14
 _Static_assert(LEASH_CONN_MAX <= 1 << INDEX_BITS, "a slot fits into a place");
 
-static pid_t own_pid(void)
-{
-	const struct leash_watcher *watcher =
-		atomic_load_explicit(&leash_watcher, memory_order_acquire);
-	const pid_t owner =
-		watcher ? atomic_load_explicit(&watcher->owner, memory_order_relaxed) : 0;
-
-	return owner ? owner : leash_sys_getpid();
-}
-
 static uint64_t key_of(const struct leash_conn *conn)
 {
 	const uint32_t used = (atomic_load_explicit(&conn->state, memory_order_relaxed) >> 8)
 			      << INDEX_BITS;
 
-	return (uint64_t)(uint32_t)own_pid() << 32 | used | leash_registry_index(conn);
+	return (uint64_t)(uint32_t)leash_watcher_pid() << 32 | used | leash_registry_index(conn);
 }
 
 static pid_t holder_of(uint64_t place)
@@ -145,7 +135,7 @@ void leash_place_sweep(struct leash_session *page, uint32_t class, uint32_t limi
 {
 	const int64_t now_ns = leash_now_ns();
 	int64_t swept_ns = atomic_load(&page->tasks.swept_ns);
-	const pid_t pid = own_pid();
+	const pid_t pid = leash_watcher_pid();
 	pid_t alive = pid;
 
 	if (class >= LEASH_SESSION_CLASSES ||

@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "shim/core/sys.h"
 #include "shim/life/aside.h"
 #include "shim/life/deadline.h"
 #include "shim/life/registry.h"
@@ -56,6 +57,17 @@ static inline bool leash_watcher_at_home(void)
 		atomic_load_explicit(&leash_watcher, memory_order_acquire);
 
 	return watcher && atomic_load_explicit(&watcher->owner, memory_order_relaxed) != 0;
+}
+
+/** leash_watcher_pid() - Our process id. Behind leash_watcher_see() it is known, and costs no system call */
+static inline int32_t leash_watcher_pid(void)
+{
+	const struct leash_watcher *watcher =
+		atomic_load_explicit(&leash_watcher, memory_order_acquire);
+	const int32_t owner =
+		watcher ? atomic_load_explicit(&watcher->owner, memory_order_relaxed) : 0;
+
+	return owner ? owner : leash_sys_getpid();
 }
 
 /** leash_watcher_end() - End something without the watcher: its descriptor is in this thread's hand.

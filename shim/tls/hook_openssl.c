@@ -20,137 +20,6 @@
 #include "shim/tls/openssl_inner.h"
 #include "shim/tls/ticket.h"
 
-static void info(const struct ssl_st *ssl, int where, int ret);
-
-/* -------------------------------------------------------------------------- records */
-
-static void *take(const struct leash_openssl *lib, size_t size)
-{
-	return lib->CRYPTO_zalloc(size, "netleash", 0);
-}
-
-static void give(const struct leash_openssl *lib, void *at)
-{
-	if (at)
-		lib->CRYPTO_free(at, "netleash", 0);
-}
-
-static void clear_mark(const struct leash_openssl *lib, struct leash_ssl *record)
-{
-	give(lib, record->leaf);
-	record->leaf = NULL;
-	record->leaf_len = 0;
-	record->accepted = record->good = record->tied = false;
-	record->killed = 0;
-}
-
-void leash_openssl_free_ssl(void *parent, void *ptr, struct crypto_ex_data_st *ad, int idx, long argl,
-			    void *argp)
-{
-	struct leash_ssl *record = ptr;
-
-	(void)parent, (void)ad, (void)idx, (void)argl;
-	if (!record)
-		return;
-	leash_openssl_pump_close(record);
-	leash_openssl_alpn_free(argp, &record->alpn);
-	clear_mark(argp, record);
-	give(argp, record);
-}
-
-void leash_openssl_free_ctx(void *parent, void *ptr, struct crypto_ex_data_st *ad, int idx, long argl,
-			    void *argp)
-{
-	struct leash_ssl_ctx *record = ptr;
-
-	(void)parent, (void)ad, (void)idx, (void)argl;
-	if (record)
-		leash_openssl_alpn_free(argp, &record->alpn);
-	give(argp, record);
-}
-
-/* SSL_dup(): the copy has made no handshake, and a record belongs to one SSL. */
-int leash_openssl_dup_ssl(struct crypto_ex_data_st *to, const struct crypto_ex_data_st *from,
-			  void **data, int idx, long argl, void *argp)
-{
-	(void)to, (void)from, (void)idx, (void)argl, (void)argp;
-	*data = NULL;
-	return 1;
-}
-
-/* Also puts our callback on it. Return: NULL without memory */
-struct leash_ssl *leash_openssl_record(const struct leash_openssl *lib, struct ssl_st *ssl)
-{
-	struct leash_ssl *record = leash_openssl_find(lib, ssl);
-	leash_info_fn *now;
-
-	if (record)
-		return record;
-	record = take(lib, sizeof(*record));
-	if (!record)
-		return NULL;
-	if (!lib->SSL_set_ex_data(ssl, lib->ssl_index, record)) {
-		give(lib, record);
-		return NULL;
-	}
-	now = lib->SSL_get_info_callback(ssl);
-	if (now != info) {
-		record->theirs = now;
-		lib->SSL_set_info_callback(ssl, info);
-	}
-	return record;
-}
-
-struct leash_ssl_ctx *leash_openssl_ctx(const struct leash_openssl *lib, struct ssl_ctx_st *ctx)
-{
-	struct leash_ssl_ctx *record = lib->SSL_CTX_get_ex_data(ctx, lib->ctx_index);
-	leash_info_fn *now;
-
-	if (record)
-		return record;
-	record = take(lib, sizeof(*record));
-	if (!record)
-		return NULL;
-	record->lib = lib;
-	if (!lib->SSL_CTX_set_ex_data(ctx, lib->ctx_index, record)) {
-		give(lib, record);
-		return NULL;
-	}
-	now = lib->SSL_CTX_get_info_callback(ctx);
-	if (now != info) {
-		record->theirs = now;
-		lib->SSL_CTX_set_info_callback(ctx, info);
-	}
-	return record;
-}
-
-/* --------------------------------------------------------------------------- errors */
-
-void leash_openssl_put_error(const struct leash_openssl *lib, int in, int reason, const char *text)
-{
-	if (lib->ERR_set_error && lib->ERR_new && lib->ERR_set_debug) {
-		lib->ERR_new();
-		lib->ERR_set_debug("netleash", 0, "netleash");
-		lib->ERR_set_error(in, reason, "%s", text);
-	} else if (lib->ERR_put_error) {
-		lib->ERR_put_error(in, 0, reason, "netleash", 0);
-		if (lib->ERR_add_error_data)
-			lib->ERR_add_error_data(1, text);
-	}
-}
-
-void leash_openssl_put_killed(const struct leash_openssl *lib)
-{
-	lib->ERR_clear_error();
-	leash_openssl_put_error(lib, OSSL_LIB_SSL, OSSL_R_CERTIFICATE_VERIFY_FAILED, "netleash: see its line");
-}
-
-void leash_openssl_put_refused(const struct leash_openssl *lib, const char *text)
-{
-	lib->ERR_clear_error();
-	leash_openssl_put_error(lib, OSSL_LIB_SYS, EACCES, text);
-}
-
 /* ---------------------------------------------------------------------------- chains */
 
 /* Certificates as DER, in a mapping of their own: a chain is larger than a stack should be. */
@@ -293,9 +162,9 @@ static int judge(const struct leash_openssl *lib, const struct ssl_st *ssl, stru
 		};
 		ret = leash_verify_chain(&record->tie, call, &chain);
 		if (ret == 0) {
-			give(lib, record->leaf);
+			leash_openssl_give(lib, record->leaf);
 			record->leaf_len = ders.certs[0].len;
-			record->leaf = take(lib, record->leaf_len);
+			record->leaf = leash_openssl_take(lib, record->leaf_len);
 			if (record->leaf)
 				memcpy(record->leaf, ders.certs[0].bytes, record->leaf_len);
 			record->accepted = record->leaf != NULL;
@@ -370,7 +239,7 @@ void leash_openssl_point_b(const struct leash_openssl *lib, struct ssl_st *ssl, 
 	leash_openssl_pump_open(lib, ssl, record);
 	record->good = true;
 	leash_verify_done(&record->tie, call);
-	give(lib, record->leaf);
+	leash_openssl_give(lib, record->leaf);
 	record->leaf = NULL;
 }
 
@@ -399,7 +268,7 @@ static void begin(const struct leash_openssl *lib, struct ssl_st *ssl, struct le
 	struct ssl_session_st *session;
 	long max;
 
-	clear_mark(lib, record);
+	leash_openssl_clear(lib, record);
 	leash_openssl_alpn_begin(lib, ssl, record);
 	if (record->tie.free)
 		record->tie = (struct leash_tie){0};
@@ -449,7 +318,7 @@ static void watch(const struct leash_openssl *lib, struct ssl_st *ssl, struct le
 	errno = error;
 }
 
-static void info(const struct ssl_st *ssl_, int where, int ret)
+void leash_openssl_info(const struct ssl_st *ssl_, int where, int ret)
 {
 	struct ssl_st *ssl = (struct ssl_st *)ssl_;
 	const struct leash_openssl *lib = leash_openssl_of(ssl, CALLER(), "SSL_connect");
@@ -632,7 +501,7 @@ LEASH_EXPORT int SSL_clear(struct ssl_st *ssl)
 
 	if (record) {
 		leash_openssl_pump_close(record);
-		clear_mark(lib, record);
+		leash_openssl_clear(lib, record);
 		record->tie = (struct leash_tie){0};
 	}
 	return lib && lib->SSL_clear ? lib->SSL_clear(ssl) : 0;

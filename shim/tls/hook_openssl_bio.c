@@ -29,6 +29,18 @@ static struct ssl_st *ssl_of(const struct set *set, struct bio_st *bio)
 	return ssl;
 }
 
+/* A call begins: what an earlier one waited for is over. Return: NULL if there is no SSL */
+static struct ssl_st *start(const struct set *set, struct bio_st *bio)
+{
+	struct ssl_st *ssl = ssl_of(set, bio);
+
+	if (ssl) {
+		set->lib->BIO_clear_flags(bio, OSSL_BIO_WISHES);
+		set->lib->BIO_set_retry_reason(bio, 0);
+	}
+	return ssl;
+}
+
 /* As the library's own: what the SSL waits for becomes what the BIO waits for */
 static int settle(const struct set *set, struct bio_st *bio, struct ssl_st *ssl, int ret)
 {
@@ -63,29 +75,19 @@ static int settle(const struct set *set, struct bio_st *bio, struct ssl_st *ssl,
 
 static int bio_write(const struct set *set, struct bio_st *bio, const char *buf, int len)
 {
-	struct ssl_st *ssl;
+	struct ssl_st *ssl = buf ? start(set, bio) : NULL;
 
-	if (!buf)
-		return 0;
-	ssl = ssl_of(set, bio);
 	if (!ssl)
-		return -1;
-	set->lib->BIO_clear_flags(bio, OSSL_BIO_WISHES);
-	set->lib->BIO_set_retry_reason(bio, 0);
+		return buf ? -1 : 0;
 	return settle(set, bio, ssl, leash_openssl_SSL_write(set->lib, ssl, buf, len));
 }
 
 static int bio_read(const struct set *set, struct bio_st *bio, char *buf, int len)
 {
-	struct ssl_st *ssl;
+	struct ssl_st *ssl = buf ? start(set, bio) : NULL;
 
-	if (!buf)
-		return 0;
-	ssl = ssl_of(set, bio);
 	if (!ssl)
-		return -1;
-	set->lib->BIO_clear_flags(bio, OSSL_BIO_WISHES);
-	set->lib->BIO_set_retry_reason(bio, 0);
+		return buf ? -1 : 0;
 	return settle(set, bio, ssl, leash_openssl_SSL_read(set->lib, ssl, buf, len));
 }
 

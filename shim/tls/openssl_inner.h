@@ -51,6 +51,16 @@ static inline struct leash_ssl *leash_openssl_find(const struct leash_openssl *l
 	return lib->SSL_get_ex_data(ssl, lib->ssl_index);
 }
 
+/* Memory of the library */
+void *leash_openssl_take(const struct leash_openssl *lib, size_t size);
+void leash_openssl_give(const struct leash_openssl *lib, void *at);
+
+/** leash_openssl_clear() - A handshake begins anew: nothing of the last one counts */
+void leash_openssl_clear(const struct leash_openssl *lib, struct leash_ssl *record);
+
+/** leash_openssl_info() - Our callback: the beginning and the end of a handshake; then the program's */
+void leash_openssl_info(const struct ssl_st *ssl, int where, int ret);
+
 /** leash_openssl_record() - Makes it where there is none, and puts our callback on the SSL. Return: NULL without memory */
 struct leash_ssl *leash_openssl_record(const struct leash_openssl *lib, struct ssl_st *ssl);
 

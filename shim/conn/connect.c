@@ -171,14 +171,24 @@ static int again_elsewhere(int fd)
 static int connect_inet(int fd, const union leash_sockaddr *addr, socklen_t len)
 {
 	uint8_t flags = leash_conn_flags(fd);
-	const uint64_t cookie = flags ? leash_fd_cookie(fd) : 0;
 	struct leash_conn *conn = leash_registry_of(fd);
 	struct leash_addr to;
 	struct leash_gate gate;
-	uint16_t port;
-	bool dns;
+	uint16_t port = 0;
+	const bool asks = leash_gate_addr(&addr->sa, len, &to, &port);
+	const bool dns = asks && port == 53 && leash_conn_name_server(&addr->sa);
+	const bool fresh = asks && flags && !conn;
+	uint64_t cookie;
 	long ret;
 
+	/* It has been in no connection: a refusal is the same whatever socket it may be by now, and asks the kernel
+	 * nothing. (A number that was closed behind our back gets it too, and not EBADF.) */
+	if (fresh) {
+		ret = judge(&gate, "connect", flags, &to, port, dns);
+		if (ret < 0)
+			return (int)ret;
+	}
+	cookie = flags ? leash_fd_cookie(fd) : 0;
 	if (!cookie) {
 		leash_registry_detach(fd);
 		leash_fd_set(fd, 0);
@@ -193,7 +203,7 @@ static int connect_inet(int fd, const union leash_sockaddr *addr, socklen_t len)
 			forget(fd, flags);
 		return (int)ret;
 	}
-	if (!leash_gate_addr(&addr->sa, len, &to, &port))
+	if (!asks)
 		return (int)LEASH_REAL(connect, fd, &addr->sa, len);	/* EINVAL, EAFNOSUPPORT */
 	if (conn && LEASH_CONN_ENDED(leash_registry_state(conn))) {
 		/* Programs that ask connect() how it went: the reason once; the kernel has the socket back
@@ -222,10 +232,11 @@ static int connect_inet(int fd, const union leash_sockaddr *addr, socklen_t len)
 	}
 	if (conn && leash_registry_state(conn) == LEASH_CONN_DENIED)
 		return -conn->error;
-	dns = port == 53 && leash_conn_name_server(&addr->sa);
-	ret = judge(&gate, "connect", flags, &to, port, dns);
-	if (ret < 0)
-		return (int)ret;
+	if (!fresh) {
+		ret = judge(&gate, "connect", flags, &to, port, dns);
+		if (ret < 0)
+			return (int)ret;
+	}
 	if (leash_registry_foreign()) {
 		ret = unrecorded(&gate, dns);
 		return ret < 0 ? (int)ret : (int)LEASH_REAL(connect, fd, &addr->sa, len);

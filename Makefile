@@ -141,7 +141,7 @@ endif
 $(B)/libnetleash.so: $(SHIM_OBJ) $(B)/libnetleash.map
 	$(say) LD $@
 	$(Q)$(CC) -shared -nostartfiles $(OPT) -Wl,-soname,libnetleash.so -Wl,--version-script=$(B)/libnetleash.map \
-		-Wl,-z,now,-z,relro,-z,initfirst,-z,nodelete,-Bsymbolic,--hash-style=gnu,-O1 $(SHIM_DEFS) \
+		-Wl,-z,now,-z,relro,-z,initfirst,-z,nodelete,-z,noseparate-code,-Bsymbolic,--hash-style=gnu,-O1 $(SHIM_DEFS) \
 		-Wl,--as-needed $(LDFLAGS) -o $@ $(SHIM_OBJ)
 
 # The certificate verifier: its own libssl and libcrypto, static and hidden (tls-http.md section 4).

@@ -32,10 +32,10 @@ static const char our_interp[] = "/lib/ld-linux-aarch64.so.1";
 #endif
 
 #define HEAD_SIZE        256 /* BINPRM_BUF_SIZE: what the kernel reads to know a file */
+#define START_SIZE       1024 /* of a file, read at once: ELF header, program headers, PT_INTERP of most */
+#define PIECE_SIZE       512 /* read at once of what stands elsewhere: 32 entries of .dynamic */
 #define SCRIPT_DEPTH_MAX 5   /* rewrites of "#!", as in the kernel's exec_binprm() */
 #define PHDR_MAX         (65536 / sizeof(Elf64_Phdr)) /* more than that: the kernel's ENOEXEC */
-#define PHDR_CHUNK       8
-#define DYN_CHUNK        16
 #define DYN_MAX          4096 /* entries of .dynamic looked at; a real one has some 40 */
 #define NEEDED_MAX       256
 
@@ -44,39 +44,30 @@ static const char our_interp[] = "/lib/ld-linux-aarch64.so.1";
 #define SYS_faccessat2 439
 #endif
 
+/* A piece of a file that was read: what is asked for next is mostly in it. An exec costs a system call for each. */
+struct piece {
+	off_t at;
+	size_t len;
+	unsigned char bytes[PIECE_SIZE];
+};
+
 struct elf {
 	int fd;
+	size_t start_len;
+	unsigned char start[START_SIZE];	/* the first bytes of the file */
+	struct piece piece;
 	off_t phoff;
 	unsigned int phnum;
 	Elf64_Phdr interp, dynamic; /* p_type PT_NULL: there is none */
 };
 
-static int read_fully(int fd, void *buf, size_t len, off_t offset)
+/* As much as there is. Return: bytes, or a negative errno */
+static ssize_t read_some(int fd, unsigned char *buf, size_t len, off_t offset)
 {
 	size_t got = 0;
 
 	while (got < len) {
-		ssize_t n = leash_sys_pread(fd, (char *)buf + got, len - got, offset + (off_t)got);
-
-		if (n == -EINTR)
-			continue;
-		if (n < 0)
-			return (int)n;
-		if (n == 0)
-			return -ENODATA;
-		got += (size_t)n;
-	}
-	return 0;
-}
-
-/* At most HEAD_SIZE bytes, the rest zero, as the kernel holds them. */
-static ssize_t read_head(int fd, unsigned char head[static HEAD_SIZE])
-{
-	size_t got = 0;
-
-	memset(head, 0, HEAD_SIZE);
-	while (got < HEAD_SIZE) {
-		ssize_t n = leash_sys_pread(fd, head + got, HEAD_SIZE - got, (off_t)got);
+		ssize_t n = leash_sys_pread(fd, buf + got, len - got, offset + (off_t)got);
 
 		if (n == -EINTR)
 			continue;
@@ -87,6 +78,36 @@ static ssize_t read_head(int fd, unsigned char head[static HEAD_SIZE])
 		got += (size_t)n;
 	}
 	return (ssize_t)got;
+}
+
+/* Bytes of the file, all of them, at most PIECE_SIZE; good until the next call. Return: NULL if they are not there */
+static const void *look_at(struct elf *elf, size_t len, off_t offset)
+{
+	struct piece *piece = &elf->piece;
+	ssize_t got;
+
+	if (offset < 0)
+		return NULL;
+	if ((size_t)offset + len <= elf->start_len)
+		return elf->start + offset;
+	if (offset < piece->at || (size_t)(offset - piece->at) + len > piece->len) {
+		got = read_some(elf->fd, piece->bytes, sizeof(piece->bytes), offset);
+		piece->at = offset;
+		piece->len = got < 0 ? 0 : (size_t)got;
+	}
+	return (size_t)(offset - piece->at) + len <= piece->len ? piece->bytes + (offset - piece->at) : NULL;
+}
+
+/* The first bytes of a file. Return: how many, or a negative errno */
+static ssize_t read_start(struct elf *elf, int fd)
+{
+	const ssize_t got = read_some(fd, elf->start, sizeof(elf->start), 0);
+
+	elf->fd = fd;
+	elf->start_len = got < 0 ? 0 : (size_t)got;
+	elf->piece.at = 0;
+	elf->piece.len = 0;
+	return got;
 }
 
 static unsigned int put_decimal(char *out, unsigned int value)
@@ -154,10 +175,6 @@ static enum leash_carry open_program(int dirfd, const char *path, int flags, int
 	/* Also a full table of descriptors: what cannot be looked at is not let go. */
 	if (fd < 0)
 		return LEASH_CARRY_UNREADABLE;
-	if (LEASH_SYS(SYS_fstat, fd, ret_stat) < 0 || !S_ISREG(ret_stat->st_mode)) {
-		leash_sys_close((int)fd);
-		return LEASH_CARRY_ERROR;
-	}
 	*ret_fd = (int)fd;
 	return LEASH_CARRY_OK;
 }
@@ -183,35 +200,39 @@ static bool script_interp(const unsigned char *head, size_t len, char ret_path[s
 	return true;
 }
 
+static bool program_header(struct elf *elf, unsigned int i, Elf64_Phdr *ret)
+{
+	const void *at = look_at(elf, sizeof(*ret), elf->phoff + (off_t)(i * sizeof(*ret)));
+
+	if (at)
+		memcpy(ret, at, sizeof(*ret));
+	return at != NULL;
+}
+
 /* First PT_INTERP and PT_DYNAMIC. -ENOEXEC: the kernel will not take this file either. */
 static int scan_headers(struct elf *elf)
 {
-	Elf64_Phdr chunk[PHDR_CHUNK];
+	Elf64_Phdr header;
 
 	elf->interp.p_type = PT_NULL;
 	elf->dynamic.p_type = PT_NULL;
-	for (unsigned int at = 0; at < elf->phnum; at += PHDR_CHUNK) {
-		unsigned int count = elf->phnum - at < PHDR_CHUNK ? elf->phnum - at : PHDR_CHUNK;
-
-		if (read_fully(elf->fd, chunk, count * sizeof(chunk[0]),
-			       elf->phoff + (off_t)(at * sizeof(chunk[0]))) < 0)
+	for (unsigned int i = 0; i < elf->phnum; i++) {
+		if (!program_header(elf, i, &header))
 			return -ENOEXEC;
-		for (unsigned int i = 0; i < count; i++) {
-			if (chunk[i].p_type == PT_INTERP && elf->interp.p_type == PT_NULL)
-				elf->interp = chunk[i];
-			if (chunk[i].p_type == PT_DYNAMIC && elf->dynamic.p_type == PT_NULL)
-				elf->dynamic = chunk[i];
-		}
+		if (header.p_type == PT_INTERP && elf->interp.p_type == PT_NULL)
+			elf->interp = header;
+		if (header.p_type == PT_DYNAMIC && elf->dynamic.p_type == PT_NULL)
+			elf->dynamic = header;
 	}
 	return 0;
 }
 
 /* Header and program headers. CLASS and MACHINE are answers, UNKNOWN is exec's ENOEXEC. */
-static enum leash_carry read_elf(int fd, const unsigned char *head, struct elf *ret_elf)
+static enum leash_carry read_elf(struct elf *elf)
 {
-	Elf64_Ehdr header;
+	Elf64_Ehdr header = {0};
 
-	memcpy(&header, head, sizeof(header));
+	memcpy(&header, elf->start, elf->start_len < sizeof(header) ? elf->start_len : sizeof(header));
 	if (header.e_ident[EI_CLASS] != ELFCLASS64)
 		return LEASH_CARRY_CLASS;
 	if (header.e_ident[EI_DATA] != OUR_DATA || header.e_machine != OUR_MACHINE)
@@ -220,10 +241,23 @@ static enum leash_carry read_elf(int fd, const unsigned char *head, struct elf *
 	    header.e_phentsize != sizeof(Elf64_Phdr) || header.e_phnum == 0 ||
 	    header.e_phnum > PHDR_MAX || header.e_phoff > (Elf64_Off)LONG_MAX / 2)
 		return LEASH_CARRY_UNKNOWN;
-	ret_elf->fd = fd;
-	ret_elf->phoff = (off_t)header.e_phoff;
-	ret_elf->phnum = header.e_phnum;
-	return scan_headers(ret_elf) < 0 ? LEASH_CARRY_UNKNOWN : LEASH_CARRY_OK;
+	elf->phoff = (off_t)header.e_phoff;
+	elf->phnum = header.e_phnum;
+	return scan_headers(elf) < 0 ? LEASH_CARRY_UNKNOWN : LEASH_CARRY_OK;
+}
+
+#define INTERP_SIZE sizeof(((struct leash_carry_info *)0)->interp)
+
+/* PT_INTERP, which must fit. Return: false if there is no such name */
+static bool read_interp(struct elf *elf, char ret_path[static INTERP_SIZE])
+{
+	const size_t len = elf->interp.p_filesz;
+	const void *at = len >= 2 && len <= INTERP_SIZE ? look_at(elf, len, (off_t)elf->interp.p_offset) : NULL;
+
+	if (!at || ((const char *)at)[len - 1] != '\0')
+		return false;
+	memcpy(ret_path, at, len);
+	return true;
 }
 
 static bool same_file(const struct stat *a, const struct stat *b)
@@ -235,24 +269,20 @@ static bool same_file(const struct stat *a, const struct stat *b)
  * Identity of the ld.so that started this process: the PT_INTERP of our own
  * executable, or that executable itself where somebody typed "ld.so PROGRAM".
  */
-static bool own_interp(struct stat *ret_stat)
+__attribute__((noinline)) static bool own_interp(struct stat *ret_stat)
 {
-	unsigned char head[HEAD_SIZE];
-	char path[256];
+	char path[INTERP_SIZE];
 	struct elf elf;
 	bool found = false;
 	int fd = leash_sys_open("/proc/self/exe", O_RDONLY, 0);
 
 	if (fd < 0)
 		return false;
-	if (read_head(fd, head) >= (ssize_t)sizeof(Elf64_Ehdr) &&
-	    memcmp(head, ELFMAG, SELFMAG) == 0 && read_elf(fd, head, &elf) == LEASH_CARRY_OK) {
+	if (read_start(&elf, fd) >= (ssize_t)sizeof(Elf64_Ehdr) &&
+	    memcmp(elf.start, ELFMAG, SELFMAG) == 0 && read_elf(&elf) == LEASH_CARRY_OK) {
 		if (elf.interp.p_type == PT_NULL) {
 			found = LEASH_SYS(SYS_fstat, fd, ret_stat) == 0;
-		} else if (elf.interp.p_filesz >= 2 && elf.interp.p_filesz <= sizeof(path) &&
-			   read_fully(fd, path, elf.interp.p_filesz, (off_t)elf.interp.p_offset) ==
-				   0 &&
-			   path[elf.interp.p_filesz - 1] == '\0') {
+		} else if (read_interp(&elf, path)) {
 			found = LEASH_SYS(SYS_newfstatat, AT_FDCWD, path, ret_stat, 0) == 0;
 		}
 	}
@@ -274,10 +304,10 @@ static bool is_our_interp(const char *path)
 	return own_interp(&ours) && same_file(&theirs, &ours);
 }
 
-static enum leash_carry check_interp(const struct elf *elf, struct leash_carry_info *ret)
+static enum leash_carry check_interp(struct elf *elf, struct leash_carry_info *ret)
 {
-	char path[sizeof(ret->interp)];
-	size_t len = elf->interp.p_filesz;
+	char path[INTERP_SIZE];
+	const size_t len = elf->interp.p_filesz;
 
 	if (elf->interp.p_type == PT_NULL)
 		return LEASH_CARRY_STATIC;
@@ -285,8 +315,7 @@ static enum leash_carry check_interp(const struct elf *elf, struct leash_carry_i
 		return LEASH_CARRY_UNKNOWN;
 	if (len > sizeof(path))
 		return LEASH_CARRY_LIBC;
-	if (read_fully(elf->fd, path, len, (off_t)elf->interp.p_offset) < 0 ||
-	    path[len - 1] != '\0')
+	if (!read_interp(elf, path))
 		return LEASH_CARRY_UNKNOWN;
 	strcpy(ret->interp, path);
 	return is_our_interp(path) ? LEASH_CARRY_OK : LEASH_CARRY_LIBC;
@@ -302,12 +331,15 @@ static enum leash_carry check_interp(const struct elf *elf, struct leash_carry_i
  */
 static bool is_secure(int fd, const struct stat *st, bool no_new_privs)
 {
-	uid_t uid = (uid_t)LEASH_SYS(SYS_getuid), euid = (uid_t)LEASH_SYS(SYS_geteuid);
-	gid_t gid = (gid_t)LEASH_SYS(SYS_getgid), egid = (gid_t)LEASH_SYS(SYS_getegid);
+	uid_t uid = 0, euid = 0, saved_uid;
+	gid_t gid = 0, egid = 0, saved_gid;
 	bool setuid = (st->st_mode & S_ISUID) != 0;
 	bool setgid = (st->st_mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP);
-	bool caps = uid != 0 && LEASH_SYS(SYS_fgetxattr, fd, "security.capability", NULL, 0) > 0;
+	bool caps;
 
+	LEASH_SYS(SYS_getresuid, &uid, &euid, &saved_uid);
+	LEASH_SYS(SYS_getresgid, &gid, &egid, &saved_gid);
+	caps = uid != 0 && LEASH_SYS(SYS_fgetxattr, fd, "security.capability", NULL, 0) > 0;
 	if (setuid || setgid || caps) {
 		struct statfs fs;
 
@@ -322,22 +354,17 @@ static bool is_secure(int fd, const struct stat *st, bool no_new_privs)
 }
 
 /* Where in the file is what will be at this address? */
-static bool file_offset(const struct elf *elf, Elf64_Addr addr, off_t *ret_offset)
+static bool file_offset(struct elf *elf, Elf64_Addr addr, off_t *ret_offset)
 {
-	Elf64_Phdr chunk[PHDR_CHUNK];
+	Elf64_Phdr header;
 
-	for (unsigned int at = 0; at < elf->phnum; at += PHDR_CHUNK) {
-		unsigned int count = elf->phnum - at < PHDR_CHUNK ? elf->phnum - at : PHDR_CHUNK;
-
-		if (read_fully(elf->fd, chunk, count * sizeof(chunk[0]),
-			       elf->phoff + (off_t)(at * sizeof(chunk[0]))) < 0)
+	for (unsigned int i = 0; i < elf->phnum; i++) {
+		if (!program_header(elf, i, &header))
 			return false;
-		for (unsigned int i = 0; i < count; i++) {
-			if (chunk[i].p_type == PT_LOAD && addr >= chunk[i].p_vaddr &&
-			    addr - chunk[i].p_vaddr < chunk[i].p_filesz) {
-				*ret_offset = (off_t)(addr - chunk[i].p_vaddr + chunk[i].p_offset);
-				return *ret_offset >= 0;
-			}
+		if (header.p_type == PT_LOAD && addr >= header.p_vaddr &&
+		    addr - header.p_vaddr < header.p_filesz) {
+			*ret_offset = (off_t)(addr - header.p_vaddr + header.p_offset);
+			return *ret_offset >= 0;
 		}
 	}
 	return false;
@@ -358,76 +385,75 @@ static bool is_runtime(const char *soname)
 	return false;
 }
 
-/* Address of the string table; 0 if there is none */
-static Elf64_Addr find_strtab(const struct elf *elf)
+/* Return: false behind the last entry of .dynamic */
+static bool dynamic_entry(struct elf *elf, size_t i, Elf64_Dyn *ret)
 {
-	Elf64_Dyn chunk[DYN_CHUNK];
-	size_t total = elf->dynamic.p_filesz / sizeof(chunk[0]);
+	const void *at = i < DYN_MAX && i < elf->dynamic.p_filesz / sizeof(*ret) &&
+					 elf->dynamic.p_offset <= (Elf64_Off)LONG_MAX / 2
+				 ? look_at(elf, sizeof(*ret), (off_t)(elf->dynamic.p_offset + i * sizeof(*ret)))
+				 : NULL;
 
-	for (size_t at = 0; at < total && at < DYN_MAX; at += DYN_CHUNK) {
-		size_t count = total - at < DYN_CHUNK ? total - at : DYN_CHUNK;
+	if (at)
+		memcpy(ret, at, sizeof(*ret));
+	return at && ret->d_tag != DT_NULL;
+}
 
-		if (read_fully(elf->fd, chunk, count * sizeof(chunk[0]),
-			       (off_t)(elf->dynamic.p_offset + at * sizeof(chunk[0]))) < 0)
-			return 0;
-		for (size_t i = 0; i < count && chunk[i].d_tag != DT_NULL; i++) {
-			if (chunk[i].d_tag == DT_STRTAB)
-				return chunk[i].d_un.d_ptr;
-		}
-	}
+/* Address of the string table; 0 if there is none */
+static Elf64_Addr find_strtab(struct elf *elf)
+{
+	Elf64_Dyn entry;
+
+	for (size_t i = 0; dynamic_entry(elf, i, &entry); i++)
+		if (entry.d_tag == DT_STRTAB)
+			return entry.d_un.d_ptr;
 	return 0;
 }
 
 /* A sanitizer's runtime aborts the program if anything stands before it (hooks.md P3). */
-static void find_runtime(const struct elf *elf, struct leash_carry_info *ret)
+static void find_runtime(struct elf *elf, struct leash_carry_info *ret)
 {
-	Elf64_Dyn chunk[DYN_CHUNK];
-	size_t total = elf->dynamic.p_filesz / sizeof(chunk[0]), seen = 0;
-	char soname[sizeof(ret->runtime)];
-	off_t strtab;
+	char names[sizeof(ret->runtime)];	/* a piece of the string table, ended by a NUL */
+	off_t strtab, names_at = 0;
+	size_t names_len = 0, seen = 0;
+	Elf64_Dyn entry;
 
 	if (elf->dynamic.p_type == PT_NULL || !file_offset(elf, find_strtab(elf), &strtab))
 		return;
-	for (size_t at = 0; at < total && at < DYN_MAX; at += DYN_CHUNK) {
-		size_t count = total - at < DYN_CHUNK ? total - at : DYN_CHUNK;
+	for (size_t i = 0; seen < NEEDED_MAX && dynamic_entry(elf, i, &entry); i++) {
+		const off_t at = strtab + (off_t)(entry.d_un.d_val & INT_MAX);
 
-		if (read_fully(elf->fd, chunk, count * sizeof(chunk[0]),
-			       (off_t)(elf->dynamic.p_offset + at * sizeof(chunk[0]))) < 0)
+		if (entry.d_tag != DT_NEEDED || entry.d_un.d_val > INT_MAX)
+			continue;
+		seen++;
+		/* Names stand side by side: the next one is often whole in what was read for the last. */
+		if (at < names_at || (size_t)(at - names_at) >= names_len ||
+		    !memchr(names + (at - names_at), '\0', names_len - (size_t)(at - names_at))) {
+			const ssize_t got = read_some(elf->fd, (unsigned char *)names, sizeof(names) - 1, at);
+
+			names_at = at;
+			names_len = got < 0 ? 0 : (size_t)got;
+			names[names_len] = '\0';
+		}
+		/* A name that fills the buffer was cut, and is no runtime's. */
+		if (is_runtime(names + (at - names_at)) &&
+		    strlen(names + (at - names_at)) < sizeof(names) - 1) {
+			strcpy(ret->runtime, names + (at - names_at));
 			return;
-		for (size_t i = 0; i < count; i++) {
-			ssize_t got;
-
-			if (chunk[i].d_tag == DT_NULL || seen == NEEDED_MAX)
-				return;
-			if (chunk[i].d_tag != DT_NEEDED || chunk[i].d_un.d_val > INT_MAX)
-				continue;
-			seen++;
-			got = leash_sys_pread(elf->fd, soname, sizeof(soname) - 1,
-					      strtab + (off_t)chunk[i].d_un.d_val);
-			if (got <= 0)
-				continue;
-			soname[got] = '\0';
-			/* A name that fills the buffer was cut, and is no runtime's. */
-			if (is_runtime(soname) && strlen(soname) < sizeof(soname) - 1) {
-				strcpy(ret->runtime, soname);
-				return;
-			}
 		}
 	}
 }
 
-static enum leash_carry check_elf(int fd, const struct stat *st, const unsigned char *head,
-				  bool no_new_privs, struct leash_carry_info *ret)
+static enum leash_carry check_elf(struct elf *elf, const struct stat *st, bool no_new_privs,
+				  struct leash_carry_info *ret)
 {
-	struct elf elf;
-	enum leash_carry result = read_elf(fd, head, &elf);
+	enum leash_carry result = read_elf(elf);
 
 	if (result == LEASH_CARRY_OK)
-		result = check_interp(&elf, ret);
-	if (result == LEASH_CARRY_OK && is_secure(fd, st, no_new_privs))
+		result = check_interp(elf, ret);
+	if (result == LEASH_CARRY_OK && is_secure(elf->fd, st, no_new_privs))
 		result = LEASH_CARRY_SECURE;
 	if (result == LEASH_CARRY_OK)
-		find_runtime(&elf, ret);
+		find_runtime(elf, ret);
 	return result;
 }
 
@@ -435,8 +461,8 @@ static enum leash_carry check_elf(int fd, const struct stat *st, const unsigned 
 static enum leash_carry check_file(int dirfd, const char *path, int flags, bool no_new_privs,
 				   struct leash_carry_info *ret, char ret_next[static HEAD_SIZE])
 {
-	unsigned char head[HEAD_SIZE];
 	enum leash_carry result;
+	struct elf elf;
 	struct stat st;
 	ssize_t len;
 	int fd;
@@ -445,13 +471,13 @@ static enum leash_carry check_file(int dirfd, const char *path, int flags, bool 
 	result = open_program(dirfd, path, flags, &fd, &st);
 	if (result != LEASH_CARRY_OK)
 		return result;
-	len = read_head(fd, head);
+	len = read_start(&elf, fd);
 	if (len < 0)
 		result = LEASH_CARRY_UNREADABLE;
-	else if (len >= SELFMAG && memcmp(head, ELFMAG, SELFMAG) == 0)
-		result = check_elf(fd, &st, head, no_new_privs, ret);
-	else if (len < 2 || head[0] != '#' || head[1] != '!' ||
-		 !script_interp(head, (size_t)len, ret_next))
+	else if (len >= SELFMAG && memcmp(elf.start, ELFMAG, SELFMAG) == 0)
+		result = check_elf(&elf, &st, no_new_privs, ret);
+	else if (len < 2 || elf.start[0] != '#' || elf.start[1] != '!' ||
+		 !script_interp(elf.start, len < HEAD_SIZE ? (size_t)len : HEAD_SIZE, ret_next))
 		result = LEASH_CARRY_UNKNOWN;
 	leash_sys_close(fd);
 	return result;

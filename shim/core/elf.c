@@ -22,23 +22,45 @@ static ElfW(Addr) pointer(const struct link_map *map, ElfW(Addr) value)
 	return value < map->l_addr ? map->l_addr + value : value;
 }
 
+/* Return: false if it is no such table. The filter's size is a power of two (ld.so relies on it as well) */
+static bool take_hash(struct leash_elf *elf, const uint32_t *table)
+{
+	const uint32_t bloom_size = table[2];
+
+	elf->bucket_count = table[0];
+	elf->first = table[1];
+	elf->bloom_mask = bloom_size - 1;
+	elf->bloom_shift = table[3];
+	elf->bloom = (const void *)(table + 4);
+	elf->buckets = (const void *)(elf->bloom + bloom_size);
+	elf->chain = elf->buckets + elf->bucket_count;
+	return elf->bucket_count != 0 && bloom_size != 0 && (bloom_size & (bloom_size - 1)) == 0;
+}
+
 bool leash_elf_open(const struct link_map *map, struct leash_elf *ret)
 {
 	struct leash_elf elf = {.base = map->l_addr};
+	const uint32_t *table = NULL;
 
 	if (!map->l_ld)
 		return false;
 	for (const ElfW(Dyn) *dyn = map->l_ld; dyn->d_tag != DT_NULL; dyn++) {
-		if (dyn->d_tag == DT_SYMTAB)
+		switch (dyn->d_tag) {
+		case DT_SYMTAB:
 			elf.symtab = (const void *)pointer(map, dyn->d_un.d_ptr);
-		else if (dyn->d_tag == DT_STRTAB)
+			break;
+		case DT_STRTAB:
 			elf.strtab = (const void *)pointer(map, dyn->d_un.d_ptr);
-		else if (dyn->d_tag == DT_GNU_HASH)
-			elf.gnu_hash = (const void *)pointer(map, dyn->d_un.d_ptr);
-		else if (dyn->d_tag == DT_VERSYM)
+			break;
+		case DT_GNU_HASH:
+			table = (const void *)pointer(map, dyn->d_un.d_ptr);
+			break;
+		case DT_VERSYM:
 			elf.versym = (const void *)pointer(map, dyn->d_un.d_ptr);
+			break;
+		}
 	}
-	if (!elf.symtab || !elf.strtab || !elf.gnu_hash)
+	if (!elf.symtab || !elf.strtab || !table || !take_hash(&elf, table))
 		return false;
 	*ret = elf;
 	return true;
@@ -85,26 +107,13 @@ static void *address_of(const struct leash_elf *elf, const ElfW(Sym) *sym)
 
 void *leash_elf_find_sized(const struct leash_elf *elf, const char *name, size_t size, uint32_t hash)
 {
-	const uint32_t bucket_count = elf->gnu_hash[0], first = elf->gnu_hash[1];
-	const uint32_t bloom_size = elf->gnu_hash[2], bloom_shift = elf->gnu_hash[3];
-	const ElfW(Addr) *bloom = (const void *)(elf->gnu_hash + 4);
-	const uint32_t *buckets = (const void *)(bloom + bloom_size);
-	const uint32_t *chain = buckets + bucket_count;
-	const unsigned int bits = 8 * sizeof(ElfW(Addr));
 	const ElfW(Sym) *hidden = NULL;
-	ElfW(Addr) word;
-	uint32_t i;
+	uint32_t i = elf->buckets[hash % elf->bucket_count];
 
-	if (bucket_count == 0 || bloom_size == 0)
-		return NULL;
-	word = bloom[(hash / bits) % bloom_size];
-	if (!(word >> (hash % bits) & word >> ((hash >> bloom_shift) % bits) & 1))
-		return NULL;
-	i = buckets[hash % bucket_count];
-	if (i < first)
+	if (i < elf->first)
 		return NULL;
 	for (;; i++) {
-		const uint32_t link = chain[i - first];
+		const uint32_t link = elf->chain[i - elf->first];
 		const ElfW(Sym) *sym = &elf->symtab[i];
 
 		if ((link | 1) == (hash | 1) && sym->st_shndx != SHN_UNDEF &&
@@ -123,7 +132,7 @@ void *leash_elf_find_sized(const struct leash_elf *elf, const char *name, size_t
 
 void *leash_elf_find(const struct leash_elf *elf, const char *name, uint32_t hash)
 {
-	return leash_elf_find_sized(elf, name, strlen(name) + 1, hash);
+	return leash_elf_may_have(elf, hash) ? leash_elf_find_sized(elf, name, strlen(name) + 1, hash) : NULL;
 }
 
 struct link_map *leash_elf_self(void)

@@ -14,9 +14,13 @@
 struct leash_elf {
 	const ElfW(Sym) *symtab;
 	const char *strtab;
-	const uint32_t *gnu_hash;
 	const ElfW(Half) *versym;	/* NULL: no versions */
 	ElfW(Addr) base;
+	/* DT_GNU_HASH, in its parts: a filter that says of most names that they are not here, then buckets and
+	 * chains of hashes; symbols below `first` are not in it. */
+	const ElfW(Addr) *bloom;
+	const uint32_t *buckets, *chain;
+	uint32_t bloom_mask, bloom_shift, bucket_count, first;
 };
 
 uint32_t leash_elf_hash(const char *name);
@@ -46,13 +50,22 @@ bool leash_elf_open(const struct link_map *map, struct leash_elf *ret);
  * Return: address, or NULL
  */
 void *leash_elf_find(const struct leash_elf *elf, const char *name, uint32_t hash);
-/** leash_elf_find_sized() - The same where the length of the name is known. @size: with its NUL */
+/** leash_elf_find_sized() - The same where leash_elf_may_have() said so and the length is known. @size: with its NUL */
 void *leash_elf_find_sized(const struct leash_elf *elf, const char *name, size_t size, uint32_t hash);
 
 /** leash_elf_self() - Our own entry in ld.so's list, or NULL */
 struct link_map *leash_elf_self(void);
 
-/** leash_elf_contains() - Is the address inside our own object? */
+/** leash_elf_may_have() - What the filter says: false if the object does not define a name of this hash */
+static inline bool leash_elf_may_have(const struct leash_elf *elf, uint32_t hash)
+{
+	const unsigned int bits = 8 * sizeof(ElfW(Addr));
+	const ElfW(Addr) word = elf->bloom[hash / bits & elf->bloom_mask];
+
+	return word >> (hash % bits) & word >> ((hash >> elf->bloom_shift) % bits) & 1;
+}
+
+/** leash_elf_own() - Is the address inside our own object? */
 bool leash_elf_own(const void *address);
 
 #endif

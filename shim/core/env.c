@@ -108,7 +108,7 @@ static void take(const char *entry)
 /* libc has no environment yet, or the program took it away. */
 static void read_proc(void)
 {
-	static char block[64 << 10];
+	static char block[64 << 10] __attribute__((section(".bss.netleash_block")));
 	const int fd = leash_sys_open("/proc/self/environ", O_RDONLY, 0);
 	size_t len = 0;
 	long got;

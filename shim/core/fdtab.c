@@ -60,7 +60,7 @@ uint64_t leash_fd_cookie(int fd)
 	return cookie;
 }
 
-#define CHUNK 128	/* numbers that one poll() looks at */
+#define CHUNK 64	/* numbers that one poll() looks at: the kernel's table of most processes */
 
 static void take(int fd)
 {

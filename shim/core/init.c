@@ -7,12 +7,13 @@
 #include "shim/core/fdtab.h"
 #include "shim/core/init.h"
 #include "shim/core/log.h"
+#include "shim/core/ours.h"
 #include "shim/core/real.h"
 #include "shim/core/sys.h"
 #include "shim/core/trace.h"
 
-_Atomic int leash_init_state = LEASH_RAW;
-static _Atomic pid_t busy_tid;
+LEASH_AT_START _Atomic int leash_init_state = LEASH_RAW;
+LEASH_AT_START static _Atomic(const void *) busy_thread;
 static char error[96];
 
 extern char **environ;
@@ -27,11 +28,11 @@ static enum leash_init_state initialise(char *const *envp)
 		/* Somebody else is at it. Waiting for oneself would be for ever. */
 		while ((state = atomic_load_explicit(&leash_init_state, memory_order_acquire)) ==
 			       LEASH_BUSY &&
-		       atomic_load(&busy_tid) != (pid_t)LEASH_SYS(SYS_gettid))
+		       atomic_load(&busy_thread) != __builtin_thread_pointer())
 			LEASH_SYS(SYS_sched_yield);
 		return (enum leash_init_state)state;
 	}
-	atomic_store(&busy_tid, (pid_t)LEASH_SYS(SYS_gettid));
+	atomic_store(&busy_thread, __builtin_thread_pointer());
 	leash_env_read(envp);
 	leash_log_init();
 	leash_trace_init();

@@ -24,6 +24,7 @@
 
 #include "shim/core/elf.h"
 #include "shim/core/late.h"
+#include "shim/core/ours.h"
 
 /* libc has each of them: what comes behind is for the day it does not. */
 static long absent(void)
@@ -61,7 +62,7 @@ const char *leash_late_variable(const char *name)
 }
 
 #define FIND(name)                                                                                 \
-	static _Atomic(void *) late_found;                                                         \
+	LEASH_AT_START static _Atomic(void *) late_found;                                          \
 	void *late_address = atomic_load_explicit(&late_found, memory_order_relaxed);              \
 	__typeof__(&name) late_real;                                                               \
                                                                                                    \

@@ -3,13 +3,14 @@
 #include <sys/stat.h>
 
 #include "shim/core/log.h"
+#include "shim/core/ours.h"
 #include "shim/core/sys.h"
 
 static struct {
 	dev_t dev;
 	ino_t ino;
 	int open;
-} standard_error;
+} standard_error LEASH_AT_START;
 
 static int identity(struct stat *ret)
 {

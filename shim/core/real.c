@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdarg.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "shim/core/elf.h"
@@ -48,13 +49,13 @@ struct leash_real leash_real = {
 	.fcntl = early_fcntl,
 };
 
-void *(*leash_real_dlsym)(void *, const char *);
-void *(*leash_real_dlvsym)(void *, const char *, const char *);
-void *(*leash_real_dlopen)(const char *, int);
-void *(*leash_real_dlmopen)(long, const char *, int);
-long (*leash_real_syscall)(long, ...);
-pid_t (*leash_real_vfork)(void);
-int (*leash_real_clone)(int (*)(void *), void *, int, void *, ...);
+LEASH_AT_START void *(*leash_real_dlsym)(void *, const char *);
+LEASH_AT_START void *(*leash_real_dlvsym)(void *, const char *, const char *);
+LEASH_AT_START void *(*leash_real_dlopen)(const char *, int);
+LEASH_AT_START void *(*leash_real_dlmopen)(long, const char *, int);
+LEASH_AT_START long (*leash_real_syscall)(long, ...);
+LEASH_AT_START pid_t (*leash_real_vfork)(void);
+LEASH_AT_START int (*leash_real_clone)(int (*)(void *), void *, int, void *, ...);
 
 /* What a NEWER name answers where this glibc has none. */
 static long missing(void)
@@ -86,79 +87,94 @@ static const struct {
 };
 
 /* Bound like the rest, but no HOOK(): variadic, or reached by a jump */
+#define BESIDE(name, slot) {name, slot, sizeof(name), LEASH_ELF_HASH(name)}
 static const struct {
 	const char *name;
 	void *slot;
+	uint32_t name_size, hash;
 } stubs[] = {
-	{"fcntl", &leash_real.fcntl},	  {"dlsym", &leash_real_dlsym},
-	{"dlvsym", &leash_real_dlvsym},	  {"dlopen", &leash_real_dlopen},
-	{"dlmopen", &leash_real_dlmopen}, {"syscall", &leash_real_syscall},
-	{"vfork", &leash_real_vfork},	  {"clone", &leash_real_clone},
+	BESIDE("fcntl", &leash_real.fcntl),	BESIDE("dlsym", &leash_real_dlsym),
+	BESIDE("dlvsym", &leash_real_dlvsym),	BESIDE("dlopen", &leash_real_dlopen),
+	BESIDE("dlmopen", &leash_real_dlmopen), BESIDE("syscall", &leash_real_syscall),
+	BESIDE("vfork", &leash_real_vfork),	BESIDE("clone", &leash_real_clone),
 };
 
-#define SEARCHED_MAX 64		/* objects behind us that are looked at for an interposer or libc */
+#define NAME_COUNT (sizeof(offsets) / sizeof(*offsets))
+#define STUB_COUNT (sizeof(stubs) / sizeof(*stubs))
+
+/* Where it is bound; what is there already was defined by an object before this one */
+static bool take(const struct leash_elf *elf, const char *name, size_t size, uint32_t hash, void *slot,
+		 bool *found)
+{
+	void *address;
+
+	if (*found || !leash_elf_may_have(elf, hash))
+		return false;
+	address = leash_elf_find_sized(elf, name, size, hash);
+	/* Found in ourselves: a list that is not what it says (hooks.md R4). */
+	if (!address || leash_elf_own(address))
+		return false;
+	memcpy(slot, &address, sizeof(address));
+	*found = true;
+	return true;
+}
+
+static void *slot_of(size_t i)
+{
+	return (char *)&leash_real + (offsets[i].offset & ~1);
+}
+
+/* What one object defines of ours: mostly nothing, and its filter says so. Return: how many */
+static size_t bind_from(const struct leash_elf *elf, bool found[static NAME_COUNT + STUB_COUNT])
+{
+	const char *name = names;
+	size_t count = 0;
+
+	for (size_t i = 0; i < NAME_COUNT; name += offsets[i++].name_size)
+		count += take(elf, name, offsets[i].name_size, offsets[i].hash, slot_of(i), &found[i]);
+	for (size_t i = 0; i < STUB_COUNT; i++)
+		count += take(elf, stubs[i].name, stubs[i].name_size, stubs[i].hash, stubs[i].slot,
+			      &found[NAME_COUNT + i]);
+	return count;
+}
 
 /*
  * RTLD_NEXT by hand: the objects behind ours, in ld.so's order, which is the order of the
  * global scope for everything that was there at start. Another preload behind us is called, not
  * skipped (hooks.md R4); nothing after libc can define what libc defines first.
  */
-static size_t objects_behind(struct leash_elf elf[static SEARCHED_MAX])
-{
-	const struct link_map *self = leash_elf_self();
-	size_t count = 0;
-
-	for (const struct link_map *map = self ? self->l_next : NULL; map && count < SEARCHED_MAX;
-	     map = map->l_next)
-		if (leash_elf_open(map, &elf[count]))
-			count++;
-	return count;
-}
-
-static void *find(const struct leash_elf *elf, size_t count, const char *name, size_t size, uint32_t hash)
-{
-	for (size_t i = 0; i < count; i++) {
-		void *address = leash_elf_find_sized(&elf[i], name, size, hash);
-
-		/* Found in ourselves: a list that is not what it says (hooks.md R4). */
-		if (address)
-			return leash_elf_own(address) ? NULL : address;
-	}
-	return NULL;
-}
-
 int leash_real_bind(const char **ret_missing)
 {
 	/* Filled with the same values by everybody who gets here, so two threads do no harm. */
-	static struct leash_elf elf[SEARCHED_MAX];
-	const size_t count = objects_behind(elf);
-	const char *name = names;
+	const struct link_map *self = leash_elf_self();
+	bool found[NAME_COUNT + STUB_COUNT] = {false};
 	long (*none)(void) = missing;
-	void *address;
+	const char *name = names;
+	struct leash_elf elf;
+	size_t count = 0;
 	int ret = 0;
 
-	for (size_t i = 0; i < sizeof(offsets) / sizeof(*offsets); i++) {
-		address = find(elf, count, name, offsets[i].name_size, offsets[i].hash);
-		if (!address) {
-			memcpy(&address, &none, sizeof(address));
-			if (!(offsets[i].offset & 1) && ret == 0) {
-				*ret_missing = name;
-				ret = -ENOENT;
-			}
+	for (const struct link_map *map = self ? self->l_next : NULL;
+	     map && count < NAME_COUNT + STUB_COUNT; map = map->l_next)
+		if (leash_elf_open(map, &elf))
+			count += bind_from(&elf, found);
+	for (size_t i = 0; i < NAME_COUNT; name += offsets[i++].name_size) {
+		if (found[i])
+			continue;
+		memcpy(slot_of(i), &none, sizeof(none));
+		if (!(offsets[i].offset & 1) && ret == 0) {
+			*ret_missing = name;
+			ret = -ENOENT;
 		}
-		memcpy((char *)&leash_real + (offsets[i].offset & ~1), &address, sizeof(address));
-		name += offsets[i].name_size;
 	}
-	for (size_t i = 0; i < sizeof(stubs) / sizeof(*stubs); i++) {
-		address = find(elf, count, stubs[i].name, strlen(stubs[i].name) + 1, leash_elf_hash(stubs[i].name));
-		if (!address) {
-			memcpy(&address, &none, sizeof(address));
-			if (ret == 0) {
-				*ret_missing = stubs[i].name;
-				ret = -ENOENT;
-			}
+	for (size_t i = 0; i < STUB_COUNT; i++) {
+		if (found[NAME_COUNT + i])
+			continue;
+		memcpy(stubs[i].slot, &none, sizeof(none));
+		if (ret == 0) {
+			*ret_missing = stubs[i].name;
+			ret = -ENOENT;
 		}
-		memcpy(stubs[i].slot, &address, sizeof(address));
 	}
 	return ret;
 }
@@ -181,8 +197,8 @@ void *leash_real_hook_of(const void *address)
 
 	if (!address)
 		return NULL;
-	for (size_t i = 0; i < sizeof(offsets) / sizeof(*offsets); i++) {
-		memcpy(&real, (char *)&leash_real + (offsets[i].offset & ~1), sizeof(real));
+	for (size_t i = 0; i < NAME_COUNT; i++) {
+		memcpy(&real, slot_of(i), sizeof(real));
 		if (real != address)
 			continue;
 		/* Every dlsym() comes here, few find something: only those count through the names. */
@@ -190,7 +206,7 @@ void *leash_real_hook_of(const void *address)
 			name += offsets[i].name_size;
 		return leash_real_hook_named(name);
 	}
-	for (size_t i = 0; i < sizeof(stubs) / sizeof(*stubs); i++) {
+	for (size_t i = 0; i < STUB_COUNT; i++) {
 		memcpy(&real, stubs[i].slot, sizeof(real));
 		if (real == address)
 			return leash_real_hook_named(stubs[i].name);

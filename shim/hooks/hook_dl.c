@@ -26,6 +26,7 @@
 #include "shim/conn/conn.h"
 #include "shim/core/elf.h"
 #include "shim/core/init.h"
+#include "shim/core/ours.h"
 #include "shim/core/real.h"
 #include "shim/core/scope.h"
 #include "shim/hooks/hook_dl.h"
@@ -33,7 +34,7 @@
 #undef p_type		/* <resolv.h> makes it one of its own; here it is ELF's */
 
 /* The last initial object. */
-static const struct link_map *_Atomic last_initial;
+LEASH_AT_START static const struct link_map *_Atomic last_initial;
 
 static const struct link_map *initial_end(void)
 {

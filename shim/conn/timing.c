@@ -158,6 +158,7 @@ static struct {
 	_Atomic uint32_t name;	/* hash; 0: none */
 	_Atomic int64_t start_ns, end_ns;
 } looked_up[LOOKED_UP];
+static _Atomic int64_t last_looked_up_ns = INT64_MIN / 2;	/* when the last of them ended */
 
 static uint32_t hash_of(const char *name)
 {
@@ -174,7 +175,8 @@ static int64_t start_of(const struct leash_gate *gate, int64_t now_ns, uint32_t 
 	uint32_t hash;
 
 	*ret_resolve_us = 0;
-	if (!gate->host)
+	if (!gate->host ||
+	    now_ns - atomic_load_explicit(&last_looked_up_ns, memory_order_relaxed) >= LOOKED_UP_NS)
 		return now_ns;
 	hash = hash_of(gate->host);
 	if (atomic_load(&looked_up[hash % LOOKED_UP].name) == hash &&
@@ -573,6 +575,7 @@ int leash_timing_looked_up(struct leash_conn *conn, const char *name)
 		atomic_store(&looked_up[hash % LOOKED_UP].start_ns, start_ns);
 		atomic_store(&looked_up[hash % LOOKED_UP].end_ns, leash_now_ns());
 		atomic_store(&looked_up[hash % LOOKED_UP].name, hash);
+		atomic_store(&last_looked_up_ns, atomic_load(&looked_up[hash % LOOKED_UP].end_ns));
 	}
 	leash_registry_give(conn);
 	return -error;

@@ -364,7 +364,7 @@ static bool file_offset(struct elf *elf, Elf64_Addr addr, off_t *ret_offset)
 		if (header.p_type == PT_LOAD && addr >= header.p_vaddr &&
 		    addr - header.p_vaddr < header.p_filesz) {
 			*ret_offset = (off_t)(addr - header.p_vaddr + header.p_offset);
-			return *ret_offset >= 0;
+			return *ret_offset >= 0 && *ret_offset <= LONG_MAX / 2;
 		}
 	}
 	return false;

@@ -30,6 +30,14 @@
 
 #define OTHER_ID 12345
 
+#if defined(__x86_64__)
+#define MACHINE EM_X86_64
+#define INTERP "/lib64/ld-linux-x86-64.so.2"
+#elif defined(__aarch64__)
+#define MACHINE EM_AARCH64
+#define INTERP "/lib/ld-linux-aarch64.so.1"
+#endif
+
 static char dir[64];
 
 static const char *in_dir(const char *name)
@@ -329,6 +337,110 @@ static void damaged_elf(void **state)
 	munmap(bytes, (size_t)st.st_size);
 }
 
+/*
+ * A file of our own making: what is looked for stands in places that no reading at once covers. @headers program
+ * headers in front of the two that count, @entries of .dynamic in front of the one that names the runtime, and
+ * @gap bytes between two names.
+ */
+static size_t lay_out(unsigned char *file, unsigned int headers, unsigned int entries, size_t gap)
+{
+	static const char interp[] = INTERP;
+	const size_t dynamic = 64 + (headers + 3) * sizeof(Elf64_Phdr) + 5000;
+	const size_t strings = dynamic + (entries + 3) * sizeof(Elf64_Dyn) + 3000;
+	const size_t size = strings + (entries + 1) * gap + 64;
+	Elf64_Ehdr header = {.e_type = ET_DYN, .e_machine = MACHINE, .e_phoff = 64,
+			     .e_phentsize = sizeof(Elf64_Phdr), .e_phnum = (Elf64_Half)(headers + 3)};
+	Elf64_Phdr *at = (Elf64_Phdr *)(void *)(file + 64);
+	Elf64_Dyn *entry = (Elf64_Dyn *)(void *)(file + dynamic);
+
+	memset(file, 0, size);
+	memcpy(header.e_ident, ELFMAG, SELFMAG);
+	header.e_ident[EI_CLASS] = ELFCLASS64;
+	header.e_ident[EI_DATA] = ELFDATA2LSB;
+	memcpy(file, &header, sizeof(header));
+	at += headers;
+	*at++ = (Elf64_Phdr){.p_type = PT_INTERP, .p_offset = dynamic - 100, .p_filesz = sizeof(interp)};
+	memcpy(file + dynamic - 100, interp, sizeof(interp));
+	*at++ = (Elf64_Phdr){.p_type = PT_DYNAMIC, .p_offset = dynamic,
+			     .p_filesz = (entries + 3) * sizeof(Elf64_Dyn)};
+	*at++ = (Elf64_Phdr){.p_type = PT_LOAD, .p_vaddr = 0x10000, .p_filesz = size};
+	for (unsigned int i = 0; i <= entries; i++) {
+		*entry++ = (Elf64_Dyn){.d_tag = DT_NEEDED, .d_un.d_val = i * gap};
+		strcpy((char *)file + strings + i * gap, i < entries ? "libsome.so.1" : "libasan.so.8");
+	}
+	*entry = (Elf64_Dyn){.d_tag = DT_STRTAB, .d_un.d_ptr = 0x10000 + strings};
+	return size;
+}
+
+static void far_apart(void **state)
+{
+	static const struct {
+		const char *label;
+		unsigned int headers, entries;
+		size_t gap;
+		const char *runtime;
+	} row[] = {
+		{"as most files", 5, 3, 13, "libasan.so.8"},
+		{"headers behind what is read first", 40, 3, 13, "libasan.so.8"},
+		{"a long .dynamic", 5, 100, 13, "libasan.so.8"},
+		{"a name across the end of what was read", 5, 19, 13, "libasan.so.8"},
+		{"names far apart", 5, 40, 5000, "libasan.so.8"},
+		{"the last that is looked at", 5, 255, 20, "libasan.so.8"},
+		{"one behind it", 5, 256, 20, ""},
+	};
+	unsigned char *file = calloc(1, 1 << 20);
+	struct leash_carry_info info;
+
+	(void)state;
+	assert_non_null(file);
+	for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+		const size_t size = lay_out(file, row[i].headers, row[i].entries, row[i].gap);
+
+		put_file("far", file, size, 0700);
+		if (check("far", &info) != LEASH_CARRY_OK || strcmp(info.runtime, row[i].runtime) != 0)
+			fail_msg("%s: %s, runtime \"%s\"", row[i].label, leash_carry_text(info.result),
+				 info.runtime);
+		/* Cut anywhere it is an answer, and under the sanitizers no byte that is not there is looked at. */
+		for (size_t len = size; len > 0; len = len * 7 / 8) {
+			assert_int_equal(truncate(in_dir("far"), (off_t)len), 0);
+			check("far", &info);
+			if (info.result != LEASH_CARRY_OK)
+				assert_string_equal(info.runtime, "");
+		}
+	}
+	free(file);
+}
+
+/* Any damage to what is looked at has an answer */
+static void random_damage(void **state)
+{
+	unsigned char *file = calloc(1, 1 << 16), *now = calloc(1, 1 << 16);
+	struct leash_carry_info info;
+	unsigned int seen[LEASH_CARRY_ERROR + 1] = {0};
+	uint32_t seed = 1;
+
+	(void)state;
+	assert_true(file && now);
+	for (int turn = 0; turn < 3000; turn++) {
+		const size_t size = lay_out(file, 5, 6, 40);
+
+		memcpy(now, file, size);
+		for (unsigned int hit = 0; hit < 1 + seed % 3; hit++) {
+			seed = seed * 1664525 + 1013904223;
+			/* The header, the program headers and .dynamic */
+			now[18 + (seed >> 8) % 500] = (unsigned char)(seed >> 24);
+			now[64 + 8 * sizeof(Elf64_Phdr) + 5000 + (seed >> 7) % 144] = (unsigned char)(seed >> 16);
+		}
+		put_file("damaged", now, size, 0700);
+		assert_in_range(check("damaged", &info), 0, LEASH_CARRY_ERROR);
+		seen[info.result]++;
+	}
+	assert_true(seen[LEASH_CARRY_OK] && seen[LEASH_CARRY_STATIC] && seen[LEASH_CARRY_UNKNOWN] &&
+		    seen[LEASH_CARRY_LIBC]);
+	free(file);
+	free(now);
+}
+
 static void no_programs(void **state)
 {
 	struct leash_carry_info info;
@@ -592,6 +704,8 @@ int main(int argc, char *argv[])
 		cmocka_unit_test(scripts),
 		cmocka_unit_test(script_chain),
 		cmocka_unit_test(damaged_elf),
+		cmocka_unit_test(far_apart),
+		cmocka_unit_test(random_damage),
 		cmocka_unit_test(no_programs),
 		cmocka_unit_test(unreadable),
 		cmocka_unit_test(no_descriptor_left),

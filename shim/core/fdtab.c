@@ -60,7 +60,9 @@ uint64_t leash_fd_cookie(int fd)
 	return cookie;
 }
 
-#define CHUNK 64	/* numbers that one poll() looks at: the kernel's table of most processes */
+/* Numbers that one poll() looks at: the kernel's table of most processes has 64, and the next larger one 256 */
+#define FIRST 64
+#define CHUNK 192
 
 static void take(int fd)
 {
@@ -70,20 +72,20 @@ static void take(int fd)
 		leash_fd_set(fd, flags | LEASH_FD_JUDGE);
 }
 
-static void look_at(int first)
+static void look_at(int first, int count)
 {
 	struct pollfd fds[CHUNK];
 	const struct timespec now = {0};
 
-	for (int i = 0; i < CHUNK; i++)
+	for (int i = 0; i < count; i++)
 		fds[i] = (struct pollfd){.fd = first + i};
 	/* More than RLIMIT_NOFILE at once is EINVAL; numbers may lie above a limit that was lowered. */
-	if (LEASH_SYS(SYS_ppoll, fds, CHUNK, &now, NULL, 8) < 0) {
-		for (int i = 0; i < CHUNK; i++)
+	if (LEASH_SYS(SYS_ppoll, fds, count, &now, NULL, 8) < 0) {
+		for (int i = 0; i < count; i++)
 			take(first + i);
 		return;
 	}
-	for (int i = 0; i < CHUNK; i++)
+	for (int i = 0; i < count; i++)
 		if (!(fds[i].revents & POLLNVAL))
 			take(first + i);
 }
@@ -109,9 +111,11 @@ static bool table_reaches(int fd)
 
 void leash_fd_inherited(void)
 {
-	for (int first = 0; first < LEASH_FD_MAX; first += CHUNK) {
-		if (first > 0 && !table_reaches(first))
-			return;
-		look_at(first);
+	int next = FIRST;
+
+	look_at(0, FIRST);
+	for (int first = next; first < LEASH_FD_MAX && table_reaches(first); first = next) {
+		next = first + CHUNK < LEASH_FD_MAX ? first + CHUNK : LEASH_FD_MAX;
+		look_at(first, next - first);
 	}
 }

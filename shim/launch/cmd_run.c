@@ -106,13 +106,11 @@ static int64_t clock_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-static void started(void *arg, pid_t pid)
+static void started(void *arg)
 {
 	struct play *play = arg;
-
 	int error;
 
-	play->page->program_pid = pid;
 	play->start_ms = clock_ms();
 	error = play->focus ? leash_focus_start(play->focus, play->page) : 0;
 	if (error < 0)
@@ -308,6 +306,7 @@ static int run_image(const struct wish *wish, const struct leash_compiled *compi
 	memcpy(play.page->program, program, strnlen(program, sizeof(play.page->program) - 1));
 	if (spawn->events && strlen(spawn->events) < sizeof(play.page->events))
 		strcpy(play.page->events, spawn->events);
+	spawn->own_pid = &play.page->program_pid;
 	spawn->started = started;
 	spawn->tick = tick;
 	spawn->arg = &play;

@@ -348,6 +348,7 @@ struct start {
 	sigset_t mask;          /* as it was */
 	struct sigaction child; /* SIGCHLD, as it was */
 	pid_t parent;
+	int32_t *own_pid;
 	volatile int error; /* of exec; 0: it runs */
 };
 
@@ -362,6 +363,9 @@ static void become(struct start *start)
 		start->error = errno ? errno : ESRCH;
 		return;
 	}
+	/* Here, or a `netleash status` that is quick enough sees a session of process 0. */
+	if (start->own_pid)
+		*start->own_pid = (int32_t)getpid();
 	execve(start->path, start->argv, start->env);
 	if (errno == ENOEXEC)
 		execve("/bin/sh", start->sh_argv, start->env);
@@ -626,7 +630,8 @@ int leash_spawn_wait(const struct leash_spawn *spawn, int *ret_status)
 {
 	struct watch watch = {.spawn = spawn};
 	struct start start = {
-		.path = spawn->program->path, .argv = spawn->argv, .parent = getpid()};
+		.path = spawn->program->path, .argv = spawn->argv, .parent = getpid(),
+		.own_pid = spawn->own_pid};
 	size_t argc = 0, made = 0;
 
 	while (spawn->argv[argc])
@@ -654,7 +659,7 @@ int leash_spawn_wait(const struct leash_spawn *spawn, int *ret_status)
 		return start.error == ENOENT ? LEASH_EXIT_NOT_FOUND : LEASH_EXIT_CANNOT;
 	}
 	if (spawn->started)
-		spawn->started(spawn->arg, watch.pid);
+		spawn->started(spawn->arg);
 	wait_all(&watch);
 	*ret_status = watch.status;
 	return 0;

@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "shim/core/carry.h"
@@ -41,8 +42,9 @@ struct leash_spawn {
 	const char *events;          /* absolute path or NULL */
 	bool quiet;                  /* no refusal lines, no word about what is waited for */
 	bool kill_rest;              /* profile build: nothing outlives the program */
+	int32_t *own_pid;            /* in shared memory: where its process id stands before it runs, or NULL */
 	/* When it runs, and from then on until all of it has ended; NULL: nobody wants to know */
-	void (*started)(void *arg, pid_t pid);
+	void (*started)(void *arg);
 	/* Return: ms until it wants to be called again, -1: never */
 	long (*tick)(void *arg);
 	void *arg;

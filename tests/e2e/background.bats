@@ -311,6 +311,15 @@ except OSError as e: print(e.errno)'
 	grep -qx "forked 103" <<< "$output"
 }
 
+@test "status knows the process from the program's first moment on" {
+	# The launcher comes back from vfork() 0.3 s after its program has begun.
+	run -0 strace -f -o trace -e trace=vfork -e inject=vfork:delay_exit=300000 \
+		"$NETLEASH" run -p "$POLICY" --no-summary -- sh -c "echo \$\$; exec \"$NETLEASH\" status"
+	echo "$output"
+	[ "${#lines[@]}" -eq 2 ]
+	[[ "${lines[1]}" = *"  sh (process ${lines[0]})  foreground since the start, 0 pending" ]]
+}
+
 @test "status lists what is pending, for how long, and until when; sessions are found by id and by pid" {
 	start -- "$SNIP/time_wait" read "$PEER" 80
 	for _ in $(seq 100); do

@@ -11,6 +11,7 @@
 #include "shim/conn/plain.h"
 #include "shim/conn/verify.h"
 #include "shim/core/sys.h"
+#include "shim/life/background.h"
 
 static void drop(int fd)
 {
@@ -18,6 +19,8 @@ static void drop(int fd)
 
 	/* Before the slot is free for somebody else, who may take a buffer of his own at once. */
 	if (conn && atomic_load_explicit(&conn->refs, memory_order_relaxed) <= 1) {
+		/* What was under way is given up by us, not answered: a child may wait for it. */
+		leash_board_leave(conn);
 		leash_sniff_release(conn);
 		leash_plain_release(conn);
 	}

@@ -112,6 +112,14 @@ void leash_board_put(const struct leash_conn *conn, int64_t start_ns, int64_t de
 	atomic_store_explicit(&line->deadline_ns, deadline_ns, memory_order_release);
 }
 
+void leash_board_leave(const struct leash_conn *conn)
+{
+	struct leash_session_pending *line = line_of(conn);
+
+	if (line)
+		atomic_store(&line->cookie, 0);
+}
+
 void leash_board_free(struct leash_conn *conn)
 {
 	struct leash_session_pending *line = line_of(conn);

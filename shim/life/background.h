@@ -49,6 +49,10 @@ void leash_board_name(const struct leash_conn *conn, uint32_t kind, uint32_t nam
 void leash_board_put(const struct leash_conn *conn, int64_t start_ns, int64_t deadline_ns);
 void leash_board_free(struct leash_conn *conn);
 
+/** leash_board_leave() - The last descriptor here is being closed: whatever the line says from now on is not the end
+ *  of what a forked child may still wait for */
+void leash_board_leave(const struct leash_conn *conn);
+
 /** leash_board_lent() - Of what was pending when this process was forked (conn->lent): who answers for it? The line
  *  of its process says whether that still has it, and still waits */
 enum leash_lent {

@@ -377,7 +377,7 @@ for host, port in (("raw.example.com", 9000), ("'"$PEER"'", 9000)):
 
 @test "a program that gives up root takes the watcher along" {
 	[ "$(id -u)" -eq 0 ] || skip "needs another user to become"
-	setpriv --reuid 1 --clear-groups true 2> /dev/null || skip "this user namespace has one user"
+	need_another_user
 	config "networkTimeout: { request = 5000; };"
 	run run_it -- "$SNIP/time_thread" follow "$PEER" 80
 	echo "$output"

@@ -311,6 +311,7 @@ assert "it is linked statically" in e["hint"] and e["exe"].endswith("/exec_forms
 @test "a set-uid program is refused to a user, and carried by root and under no_new_privs" {
 	[ "$(id -u)" -eq 0 ] || skip "makes a set-uid file: needs root"
 	command -v setpriv > /dev/null || skip "needs setpriv"
+	need_another_user
 	dir=$(mktemp -d /tmp/netleash-exec.XXXXXX)	# where the user may look, unlike bats' own
 	chmod 755 "$dir"
 	cp "$SHIM" "$dir/libnetleash.so"

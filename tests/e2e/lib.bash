@@ -58,3 +58,9 @@ export PYTHONUNBUFFERED=1
 node_inside() {
 	command -v node > /dev/null && ! ldd "$(readlink -f "$(command -v node)")" | grep -qE 'libssl|libnode'
 }
+
+# Root of a user namespace that an ordinary user made can become nobody else.
+need_another_user() {
+	setpriv --reuid=65534 --regid=65534 --clear-groups true 2> /dev/null ||
+		skip "there is no other user here: namespaces of an unprivileged user have one"
+}

@@ -174,6 +174,7 @@ calls() {
 
 @test "start: a set-uid program ignores the variables and refuses everything" {
 	[ "$(id -u)" -eq 0 ] || skip "needs root, to make a set-uid program"
+	need_another_user
 	# The loader takes a preload into a set-uid program only from a system directory, and only if
 	# it is set-uid itself: the object is mounted over a library that nothing here uses.
 	system=$(dirname "$(ldd "$SNIP/run_from" | sed -n 's/.*libc.so.6 => \([^ ]*\).*/\1/p')")
@@ -270,6 +271,7 @@ compilations() {
 
 @test "policy: no process to compile it with: refused with one line, and nothing else breaks" {
 	[ "$(id -u)" -eq 0 ] || skip "needs root, to become somebody with a limit"
+	need_another_user
 	# Where everybody may read
 	PUBLIC=$(mktemp -d /tmp/life.XXXXXX)
 	chmod 755 "$PUBLIC"

@@ -31,6 +31,17 @@ rules() {
 	} > "$POLICY"
 }
 
+# The rule that each defect of the lab breaks
+BAD="expired selfsigned wrongname leafonly"
+rule_of() {
+	case $1 in
+	expired) echo certificate.period ;;
+	selfsigned) echo certificate.self_signed ;;
+	wrongname) echo certificate.name ;;
+	leafonly) echo certificate.complete ;;
+	esac
+}
+
 # said NAME RULE: the line names the requirement and the platform
 said() {
 	refused certificate | grep -F " $1.example.com:" | grep -F "(rule $2, platform ${3:-android})" || {

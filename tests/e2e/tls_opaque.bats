@@ -6,18 +6,7 @@
 
 bats_require_minimum_version 1.5.0
 load lib
-
-NAMES="api expired selfsigned wrongname leafonly shared-a near"
-BAD="expired selfsigned wrongname leafonly"
-
-rule_of() {
-	case $1 in
-	expired) echo certificate.period ;;
-	selfsigned) echo certificate.self_signed ;;
-	wrongname) echo certificate.name ;;
-	leafonly) echo certificate.complete ;;
-	esac
-}
+load tls
 
 setup() {
 	if node_inside; then
@@ -25,9 +14,7 @@ setup() {
 	else
 		INSIDE=("$SNIP/tls_inside")
 	fi
-	lab reset-logs
-	cd "$BATS_TEST_TMPDIR"
-	rules
+	tls_setup
 	cat > get.js <<'END'
 // get.js NAME PORT COUNT [MIN-VERSION MAX-VERSION]: nothing is verified; one line an answer
 const https = require("https"), [name, port, count, min, max] = process.argv.slice(2);
@@ -42,21 +29,7 @@ END
 }
 
 teardown() {
-	[ -z "${FAR:-}" ] || kill "$FAR" 2> /dev/null || true
-	[ -z "${SERVER:-}" ] || kill "$SERVER" 2> /dev/null || true
-}
-
-rules() {
-	local name list=''
-
-	for name in $NAMES; do
-		list+="${list:+, }\"https://$name.example.com\""
-	done
-	POLICY=$BATS_TEST_TMPDIR/opaque.cfg
-	{
-		echo "appid = \"wx0123456789abcdef\"; domains: { request = [ $list ]; };"
-		printf '%s\n' "$@"
-	} > "$POLICY"
+	tls_teardown
 }
 
 get() {
@@ -150,28 +123,16 @@ END
 	[ "$(lab count web '"event":"accept"')" -eq 3 ]
 }
 
-# A network of one more neighbour, 198.18.7.2, and a certificate for it that is good, or its own
-near() {
-	unshare -n sleep 600 3>&- &
-	FAR=$!
-	until [ "$(readlink "/proc/$FAR/ns/net")" != "$(readlink /proc/self/ns/net)" ]; do :; done
-	ip link add lan2 type veth peer name w2 netns "$FAR"
-	ip addr add 198.18.7.1/24 dev lan2
-	ip link set lan2 up
-	nsenter -t "$FAR" -n sh -c 'ip addr add 198.18.7.2/24 dev w2; ip link set w2 up; ip link set lo up'
-	grep -q near.example.com /etc/hosts || echo "198.18.7.2 near.example.com" >> /etc/hosts
-	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -sha256 -days 90 \
-		-CA "$LAB_PKI/inter.pem" -CAkey "$LAB_PKI/inter.key" -subj /CN=near -keyout good.key -out near.leaf \
-		-addext subjectAltName=DNS:near.example.com -addext basicConstraints=critical,CA:FALSE \
-		-addext keyUsage=critical,digitalSignature -addext extendedKeyUsage=serverAuth 2> near.log
-	cat near.leaf "$LAB_PKI/inter.pem" > good.pem
-	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 9 -subj /CN=own -keyout own.key \
-		-out own.pem -addext subjectAltName=DNS:near.example.com 2> near.log
+# A network of one more neighbour, and certificates for it: a good one, and its own
+neighbour() {
+	near true
+	near_cert good
+	near_own own
 }
 
 @test "a server that answers byte by byte, and one that asks for another hello" {
 	[ "$(id -u)" -eq 0 ] || skip "needs a network of its own"
-	near
+	neighbour
 	cat > pieces.py <<'END'
 import socket, ssl, sys, threading
 cert, version, curve, size = sys.argv[1:]
@@ -293,7 +254,7 @@ END
 @test "a server that does not answer a second time is refused" {
 	# A relay on the LAN takes one connection, and no more.
 	[ "$(id -u)" -eq 0 ] || skip "needs a network of its own"
-	near
+	neighbour
 	cp good.pem near.pem
 	cp good.key near.key
 	cat > once.py <<'END'
@@ -331,7 +292,7 @@ END
 
 @test "a server that serves one after the other: refused before long, and the line says what to do" {
 	[ "$(id -u)" -eq 0 ] || skip "needs a network of its own"
-	near
+	neighbour
 	cat > serial.py <<'END'
 import socket, ssl, sys, threading, time
 way = sys.argv[1]

@@ -5,19 +5,9 @@
 
 bats_require_minimum_version 1.5.0
 load lib
+load tls
 
-NAMES="api expired selfsigned wrongname leafonly shared-a"
-BAD="expired selfsigned wrongname leafonly"
-
-# The rule that each defect of the lab breaks, and its X509_V_ERR number
-rule_of() {
-	case $1 in
-	expired) echo certificate.period ;;
-	selfsigned) echo certificate.self_signed ;;
-	wrongname) echo certificate.name ;;
-	leafonly) echo certificate.complete ;;
-	esac
-}
+# The X509_V_ERR number of each defect of the lab
 code_of() {
 	case $1 in
 	expired) echo 10 ;;
@@ -28,31 +18,14 @@ code_of() {
 }
 
 setup() {
-	lab reset-logs
-	cd "$BATS_TEST_TMPDIR"
-	rules
+	tls_setup
 	for program in curl openssl python3; do
 		command -v "$program" > need || skip "no $program"
 	done
 }
 
 teardown() {
-	[ -z "${FAR:-}" ] || kill "$FAR" 2> /dev/null || true
-	[ -z "${SERVER:-}" ] || kill "$SERVER" 2> /dev/null || true
-}
-
-# rules [LINE …]: the policy, with the names of the lab that have a defect
-rules() {
-	local name list=''
-
-	for name in $NAMES; do
-		list+="${list:+, }\"https://$name.example.com\""
-	done
-	POLICY=$BATS_TEST_TMPDIR/tls.cfg
-	{
-		echo "appid = \"wx0123456789abcdef\"; domains: { request = [ $list, \"https://near.example.com\" ]; };"
-		printf '%s\n' "$@"
-	} > "$POLICY"
+	tls_teardown
 }
 
 # The line names requirement and platform; nothing but the handshake reached the server
@@ -70,45 +43,14 @@ unfinished() {
 	lab unseen web '"event":"tls",'
 }
 
-came() {
-	lab saw web '"event":"request"'
-	lab reset-logs
-}
-
 snip() {
 	LD_PRELOAD=$SHIM NETLEASH_POLICY=$POLICY timeout 30 "$SNIP/tls_openssl" "$@"
 }
 
-# A network of one more neighbour, 198.18.7.2: near HOST-COMMAND … runs there
-near() {
-	if [ -z "${FAR:-}" ]; then
-		unshare -n sleep 600 3>&- &
-		FAR=$!
-		until [ "$(readlink "/proc/$FAR/ns/net")" != "$(readlink /proc/self/ns/net)" ]; do :; done
-		ip link add lan2 type veth peer name w2 netns "$FAR"
-		ip addr add 198.18.7.1/24 dev lan2
-		ip link set lan2 up
-		nsenter -t "$FAR" -n sh -c 'ip addr add 198.18.7.2/24 dev w2; ip link set w2 up; ip link set lo up'
-	fi
-	nsenter -t "$FAR" -n "$@"
-}
-
 # near_server ARG …: openssl s_server there, with a good certificate for near.example.com
 near_server() {
-	near true
-	if [ ! -e near.pem ]; then
-		openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -sha256 -days 90 \
-			-CA "$LAB_PKI/inter.pem" -CAkey "$LAB_PKI/inter.key" -subj /CN=near -keyout near.key -out near.leaf \
-			-addext subjectAltName=DNS:near.example.com,IP:198.18.7.2 -addext basicConstraints=critical,CA:FALSE \
-			-addext keyUsage=critical,digitalSignature -addext extendedKeyUsage=serverAuth 2> near.log
-		cat near.leaf "$LAB_PKI/inter.pem" > near.pem
-	fi
-	nsenter -t "$FAR" -n openssl s_server -accept 4443 -www "$@" > server.log 2>&1 3>&- &
-	SERVER=$!
-	# It accepts, or it has ended and its log says why.
-	until near sh -c 'ss -Hltn "sport = 4443" | grep -q .'; do
-		kill -0 "$SERVER" || { cat server.log; return 1; }
-	done
+	[ -e near.pem ] || near_cert near
+	near_serves openssl s_server -accept 4443 -www "$@"
 }
 
 @test "curl -k: exit 60, its own sentence, the rule in the line" {

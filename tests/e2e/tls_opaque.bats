@@ -268,7 +268,7 @@ listener.close()
 try:
     with context.wrap_socket(raw, server_side=True) as sock:
         if sock.recv(1):
-            open("request", "w").close()
+            open("arrived", "w").close()
             sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
 except OSError:
     pass
@@ -280,14 +280,14 @@ END
 	grep "^failed EACCES" <<< "$output"
 	refused certificate | grep -F 'an own handshake with the server, to see its certificate, failed: connection refused'
 	wait "$SERVER" || true
-	[ ! -e request ]
+	[ ! -e arrived ]
 	# the same server, unleashed
 	rm ready
 	nsenter -t "$FAR" -n python3 once.py 3>&- &
 	SERVER=$!
 	until [ -e ready ]; do kill -0 "$SERVER"; done
 	"${INSIDE[@]}" near.example.com 4443 1 | grep "^got 200"
-	[ -e request ]
+	[ -e arrived ]
 }
 
 @test "a server that serves one after the other: refused before long, and the line says what to do" {
@@ -306,7 +306,7 @@ def one(raw):
             time.sleep(5)
         with context.wrap_socket(raw, server_side=True) as sock:
             if sock.recv(1):
-                open("request", "w").close()
+                open("arrived", "w").close()
                 sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
     except OSError:
         pass
@@ -319,7 +319,7 @@ while True:
         one(raw)
 END
 	serial() {
-		rm -f ready request
+		rm -f ready arrived
 		nsenter -t "$FAR" -n python3 serial.py "$1" 3>&- &
 		SERVER=$!
 		until [ -e ready ]; do kill -0 "$SERVER"; done
@@ -328,12 +328,12 @@ END
 	run get near 4443
 	grep "^failed EACCES" <<< "$output"
 	refused certificate | grep -F 'stays silent while the program'"'"'s own is open' | grep -F 'opaque_tls = "allow"'
-	[ ! -e request ]
+	[ ! -e arrived ]
 	# what the line says
 	rules 'opaque_tls = "allow";'
 	run get near 4443
 	grep "^got 200" <<< "$output"
-	[ -e request ]
+	[ -e arrived ]
 	kill "$SERVER"
 	wait "$SERVER" || true
 	# One that is only slow, the first time and the second, is waited for.

@@ -9,7 +9,7 @@ load lib
 GRACE=700
 
 setup_file() {
-	for tool in Xvfb openbox xdotool xterm; do
+	for tool in Xvfb openbox xdotool xev xterm; do
 		command -v $tool > /dev/null || {
 			echo "no $tool: scripts/setup installs it" >&2
 			return 1
@@ -65,7 +65,7 @@ desktop() {
 	openbox > openbox.log 2>&1 3>&- &
 	OTHERS+=($!)
 	until_true is_managed
-	xterm -T other -e cat > xterm.log 2>&1 3>&- &
+	xev -name other > xev.log 2>&1 3>&- &
 	OTHERS+=($!)
 	until_true xdotool search --name '^other$'
 	OTHER=$(xdotool search --name '^other$')
@@ -195,6 +195,9 @@ said() {
 }
 
 @test "a program that nobody wrote for this: a terminal, with curl in it" {
+	# xterm gives its terminal to the group tty, and ends where there is no such group
+	[ "$(awk '{ count += $3 } END { print count }' /proc/self/gid_map)" -gt 5 ] ||
+		skip "there is no other user here: namespaces of an unprivileged user have one"
 	desktop
 	cat > loop.sh <<-'EOT'
 		until [ -e enough ]; do

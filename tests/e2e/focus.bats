@@ -196,7 +196,7 @@ said() {
 
 @test "a program that nobody wrote for this: a terminal, with curl in it" {
 	# xterm gives its terminal to the group tty, and ends where there is no such group
-	[ "$(awk '{ count += $3 } END { print count }' /proc/self/gid_map)" -gt 5 ] ||
+	awk '$1 <= 5 && $1 + $3 > 5 { tty = 1 } END { exit !tty }' /proc/self/gid_map ||
 		skip "there is no other user here: namespaces of an unprivileged user have one"
 	desktop
 	cat > loop.sh <<-'EOT'

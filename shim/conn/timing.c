@@ -568,14 +568,14 @@ int leash_timing_looked_up(struct leash_conn *conn, const char *name)
 {
 	const int error = leash_timing_errno(conn);
 	const uint32_t hash = hash_of(name);
-	const int64_t start_ns = atomic_load(&conn->start_ns);
+	const int64_t start_ns = atomic_load(&conn->start_ns), end_ns = leash_now_ns();
 
 	if (!error) {
 		atomic_store(&looked_up[hash % LOOKED_UP].name, 0);
 		atomic_store(&looked_up[hash % LOOKED_UP].start_ns, start_ns);
-		atomic_store(&looked_up[hash % LOOKED_UP].end_ns, leash_now_ns());
+		atomic_store(&looked_up[hash % LOOKED_UP].end_ns, end_ns);
 		atomic_store(&looked_up[hash % LOOKED_UP].name, hash);
-		atomic_store(&last_looked_up_ns, atomic_load(&looked_up[hash % LOOKED_UP].end_ns));
+		atomic_store(&last_looked_up_ns, end_ns);
 	}
 	leash_registry_give(conn);
 	return -error;

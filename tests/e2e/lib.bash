@@ -15,6 +15,8 @@ export TOP BUILD SHIM NETLEASH SNIP
 	exit 1
 }
 
+load user
+
 # policy NAME [LINE …]: a policy file in the test's directory, the usual lists and LINEs. Sets $POLICY.
 policy() {
 	POLICY=$BATS_TEST_TMPDIR/$1.cfg
@@ -57,10 +59,4 @@ export PYTHONUNBUFFERED=1
 # INSIDE: a command whose TLS no hook reaches. node, where it brings its own; Debian's is linked with the system's.
 node_inside() {
 	command -v node > /dev/null && ! ldd "$(readlink -f "$(command -v node)")" | grep -qE 'libssl|libnode'
-}
-
-# Root of a user namespace that an ordinary user made can become nobody else.
-need_another_user() {
-	setpriv --reuid=65534 --regid=65534 --clear-groups true 2> /dev/null ||
-		skip "there is no other user here: namespaces of an unprivileged user have one"
 }

@@ -41,16 +41,18 @@ until_true() {
 		sleep 0.05
 	done
 	echo "never true: $*"
-	cat out 2> /dev/null || true
+	tail -n 50 out ./*.log 2> /dev/null || true
 	return 1
 }
 
 # A server of our own. Its abstract socket is this network's alone; locks are in /tmp for all networks at once, and
-# process ids in them mean nothing elsewhere: hence a number that nobody else has.
+# process ids in them mean nothing elsewhere: hence a number that nobody else has. -noreset: without it the server
+# starts over, and drops who is just connecting, whenever its last client leaves, and the first ones here ask once.
 server() {
 	DISPLAY=:$((100 + RANDOM))
 	export DISPLAY
-	Xvfb "$DISPLAY" -displayfd 8 -screen 0 640x480x24 -nolisten tcp -nolisten unix 8> display > xvfb.log 2>&1 3>&- &
+	Xvfb "$DISPLAY" -displayfd 8 -noreset -screen 0 640x480x24 -nolisten tcp -nolisten unix \
+		8> display > xvfb.log 2>&1 3>&- &
 	XSERVER=$!
 	until_true test -s display
 }
@@ -69,17 +71,22 @@ desktop() {
 	OTHERS+=($!)
 	until_true xdotool search --name '^other$'
 	OTHER=$(xdotool search --name '^other$')
-	until_true is_active "$OTHER"
+	front "$OTHER"
 }
 
 is_active() {
 	[ "$(xdotool getactivewindow)" = "$1" ]
 }
 
-# front WINDOW: give it the focus
+# front WINDOW: give it the focus. A window manager that has not seen the window yet passes over the wish.
 front() {
+	until_true is_put_in_front "$1"
+}
+
+is_put_in_front() {
+	is_active "$1" && return
 	xdotool windowactivate "$1"
-	until_true is_active "$1"
+	is_active "$1"
 }
 
 # play [OPTION …]: a session with a window, whose number is in $GAME, and whose output is in "out"

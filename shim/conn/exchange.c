@@ -239,6 +239,62 @@ void leash_exchange_close(struct leash_exchange *ex)
 	leash_pool_give(LEASH_POOL_EXCHANGE, ex);
 }
 
+/*
+ * A copy of the first request of a connection that was not told yet. Return: false if there is none. A lock that is
+ * not to be had is one that this thread left by a signal's handler, which is now ending the program: not waited for.
+ */
+static bool untold(struct leash_exchange *ex, struct leash_task *ret_task)
+{
+	struct leash_task *task;
+	uint32_t was = 0;
+
+	for (uint32_t i = 0; !atomic_compare_exchange_strong(&ex->lock, &was, leash_pool_epoch()); was = 0) {
+		if (++i > SPINS)
+			return false;
+		LEASH_SYS(SYS_sched_yield);
+	}
+	task = leash_task_at(ex->first);
+	while (task && task->told)
+		task = leash_task_at(task->next);
+	if (task) {
+		memcpy(ret_task, task, sizeof(*task));
+		task->told = true;
+	}
+	leash_exchange_unlock(ex);
+	return task != NULL;
+}
+
+void leash_exchange_leave(void)
+{
+	struct leash_task task;
+
+	/* Most processes never had one, and are to leave without another page fault. */
+	if (!atomic_load_explicit(&leash_pool_home, memory_order_relaxed) || leash_registry_foreign())
+		return;
+	for (uint32_t i = 0; i < LEASH_CONN_MAX; i++) {
+		const uint16_t place = atomic_load_explicit(&of_conn[i], memory_order_acquire);
+		struct leash_exchange *ex;
+
+		if (!place)
+			continue;
+		ex = leash_pool_at(LEASH_POOL_EXCHANGE, place - 1u);
+		/* A forked child has copies of what its parent waits for. */
+		if (atomic_load_explicit(&ex->epoch, memory_order_relaxed) != leash_pool_epoch())
+			continue;
+		leash_exchange_alive(ex);
+		while (untold(ex, &task)) {
+			const struct leash_told told = {.task = &task, .lists = task.lists};
+
+			leash_exchange_tell(ex, &told);
+		}
+	}
+}
+
+__attribute__((destructor)) static void leave(void)
+{
+	leash_exchange_leave();
+}
+
 /* --------------------------------------------------------------------------- refusals */
 
 int leash_exchange_refuse(struct leash_exchange *ex, struct leash_verdict verdict,

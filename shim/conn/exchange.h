@@ -42,6 +42,10 @@ struct leash_exchange *leash_exchange_open(struct leash_conn *conn, uint64_t coo
  *  told as such; NULL is ignored */
 void leash_exchange_close(struct leash_exchange *ex);
 
+/** leash_exchange_leave() - The process leaves by exit(): what still waits is told as cut, and nothing else
+ *  changes, because other threads go on until the very end. Called by our destructor */
+void leash_exchange_leave(void);
+
 /** leash_exchange_error() - Why nothing moves on it any more: ETIMEDOUT, ECONNABORTED, EACCES …, positive;
  *  0: it is alive. Asked when a real call failed or ended, and before each call */
 int leash_exchange_error(const struct leash_exchange *ex);

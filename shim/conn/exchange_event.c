@@ -95,7 +95,7 @@ void leash_exchange_tell(struct leash_exchange *ex, const struct leash_told *tol
 	size_t len;
 
 	/* What was refused has been told of, and of what had no header there is nothing to tell. */
-	if (!conn || task->refused || !task->method[0])
+	if (!conn || task->refused || task->told || !task->method[0])
 		return;
 	if (ex->row && !leash_emit_wanted()) {
 		count(ex, NULL, list);

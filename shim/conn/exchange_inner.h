@@ -30,6 +30,7 @@ struct leash_task {
 	_Atomic uint8_t done;		/* LEASH_TASK_*: both, and it is freed */
 	bool upgraded;			/* 101 */
 	bool refused;			/* and told of as such */
+	bool told;			/* as cut, because the program ends */
 	bool fresh;			/* the first of its connection: resolve, connect and tls are its own */
 	uint8_t note;			/* enum leash_body_note */
 	char label[LEASH_BODY_LABEL_SIZE];

@@ -138,7 +138,7 @@ uint32_t leash_pool_used(enum leash_pool kind)
 
 /* On a page that the kernel wipes in a forked child. Without such pages (before Linux 4.14) an epoch
  * never changes, and a lock that a fork left behind is taken over by its age. */
-_Atomic(_Atomic uint32_t *) leash_pool_home;
+LEASH_AT_START _Atomic(_Atomic uint32_t *) leash_pool_home;	/* looked at by each process that ends */
 static _Atomic uint32_t epochs;		/* copied at fork: a child's are higher than its parent's then */
 
 uint32_t leash_pool_epoch_first(void)

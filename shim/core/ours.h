@@ -8,8 +8,8 @@
 
 #define LEASH_OURS __attribute__((visibility("hidden")))
 
-/* Written at every start: it stands beside the table of real calls, which is written as well. A page of its own would
- * cost each process a microsecond. */
+/* Written at every start, or read at every end: it stands beside the table of real calls, which is written as well. A
+ * page of its own would cost each process a microsecond. */
 #define LEASH_AT_START __attribute__((section(".data.netleash")))
 
 #endif

@@ -370,3 +370,56 @@ print("done")'
 	grep '"event":"request"' events | grep -q '"url":"https://api.example.com/cut"'
 	! grep '"url":"https://api.example.com/cut"' events | grep -q '"outcome":"success"'
 }
+
+@test "events: what is unanswered when the program ends was cut, and is told and counted once" {
+	cat > end.py <<-'END'
+		import ctypes, os, socket, ssl, sys, threading
+
+		context = ssl.create_default_context()
+
+		def connect(host, port):
+		    s = socket.create_connection((host, port))
+		    if port == 443:
+		        s = context.wrap_socket(s, server_hostname=host)
+		    # Nobody closes or frees it, as C programs do that end by returning from main().
+		    ctypes.pythonapi.Py_IncRef(ctypes.py_object(s))
+		    return s
+
+		done = connect("api.example.com", 443)
+		done.sendall(b"GET / HTTP/1.1\r\nHost: api.example.com\r\n\r\n")
+		data = b""
+		while b"hello" not in data:
+		    data += done.recv(4096)
+		tls = connect("api.example.com", 443)
+		tls.sendall(b"POST /hang?1 HTTP/1.1\r\nHost: api.example.com\r\nContent-Length: 3\r\n\r\nabc")
+		tls.sendall(b"GET /second HTTP/1.1\r\nHost: api.example.com\r\n\r\n")
+		plain = connect(sys.argv[1], 80)
+		plain.sendall(b"GET /hang HTTP/1.1\r\nHost: %s\r\n\r\n" % sys.argv[1].encode())
+		# One that waits while the program ends; and a child's end is not its parent's.
+		threading.Thread(target=plain.recv, args=(100,), daemon=True).start()
+		child = os.fork()
+		if child == 0:
+		    sys.exit(0)
+		assert os.waitpid(child, 0)[1] == 0
+		tls.settimeout(0.3)
+		try:
+		    tls.recv(1)
+		except socket.timeout:
+		    print("waits")
+	END
+	under "$PY" end.py "$LAB_PEER_ADDR"
+	[ "$status" -eq 0 ]
+	[ "$output" = waits ]
+	"$PY" - events "$LAB_PEER_ADDR" <<-'END'
+		import json, sys
+		events = [json.loads(line) for line in open(sys.argv[1])]
+		told = sorted((e["url"], e["method"], e["outcome"], e.get("status")) for e in events if e["event"] == "request")
+		assert told == sorted([
+		    ("https://api.example.com/", "GET", "success", 200),
+		    ("https://api.example.com/hang", "POST", "cut", None),
+		    ("https://api.example.com/second", "GET", "cut", None),
+		    ("http://%s/hang" % sys.argv[2], "GET", "cut", None)]), told
+	END
+	run -0 --separate-stderr "$NETLEASH" run -p "$POLICY" -- "$PY" end.py "$LAB_PEER_ADDR"
+	[[ $stderr == *"requests: 4 request"* ]]
+}

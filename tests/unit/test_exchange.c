@@ -452,6 +452,61 @@ static void test_fork(void **state)
 	no_leak();
 }
 
+static int times(const char *what)
+{
+	int count = 0;
+
+	for (const char *at = strstr(said, what); at; at = strstr(at + 1, what))
+		count++;
+	return count;
+}
+
+/* The program ends: what waits is told once, by the process it is of, and whoever goes on meanwhile is not disturbed */
+static void test_leave(void **state)
+{
+	struct leash_exchange *ex;
+	int status;
+	pid_t child;
+
+	(void)state;
+	set_policy(0);
+	leash_exchange_leave();
+	ex = open_one("a.example");
+	memset(&page.host[3], 0, sizeof(page.host[3]));
+	ask_for(ex, "a.example", 0);
+	ask_for(ex, "a.example", 0);
+	hush();
+	/* Held by this thread, which a handler ends. */
+	leash_exchange_lock(ex);
+	leash_exchange_leave();
+	assert_int_equal(times("request GET"), 0);
+	leash_exchange_unlock(ex);
+	child = fork();
+	if (child == 0) {
+		leash_exchange_leave();
+		_exit(times("request GET") == 0 ? 7 : 8);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+	leash_exchange_leave();
+	leash_exchange_leave();
+	assert_int_equal(times("request GET"), 2);
+	assert_int_equal(times("cut"), 2);
+	assert_int_equal(times("stopped"), 0);
+	/* The answer of one comes all the same, and a third is asked for. */
+	got.len = 0;
+	assert_int_equal(answer(ex, "HTTP/1.1 204 No\r\n\r\n", 100), 0);
+	assert_int_equal(got.len, strlen("HTTP/1.1 204 No\r\n\r\n"));
+	ask_for(ex, "a.example", 0);
+	assert_int_equal(times("request GET"), 2);
+	leash_exchange_leave();
+	assert_int_equal(times("request GET"), 3);
+	leash_exchange_close(ex);
+	assert_int_equal(times("request GET"), 3);
+	assert_int_equal(page.host[3].requests[LEASH_LIST_REQUEST], 3);
+	no_leak();
+}
+
 #define ROUNDS 20000
 static _Atomic uint32_t served, asked;
 
@@ -537,6 +592,7 @@ int main(void)
 		TEST(test_stash),
 		TEST(test_pool),
 		TEST(test_fork),
+		TEST(test_leave),
 		TEST(test_threads),
 	};
 

@@ -12,6 +12,7 @@
 #include "shim/conn/verify.h"
 #include "shim/core/sys.h"
 #include "shim/life/background.h"
+#include "shim/life/watcher.h"
 
 static void drop(int fd)
 {
@@ -26,7 +27,7 @@ static void drop(int fd)
 	}
 	leash_registry_detach(fd);
 	if (conn)
-		leash_registry_settle(conn);
+		leash_watcher_settle(conn);
 	leash_fd_set(fd, 0);
 }
 

@@ -280,12 +280,6 @@ void leash_registry_release(struct leash_conn *conn)
 		leash_registry_set_state(conn, LEASH_CONN_FREE);
 }
 
-void leash_registry_settle(const struct leash_conn *conn)
-{
-	for (int turn = 0; atomic_load(&conn->doubled) && turn < 10000; turn++)
-		LEASH_SYS(SYS_sched_yield);
-}
-
 void leash_registry_judge_ended(void)
 {
 	const int last = atomic_load_explicit(&high_fd, memory_order_acquire);

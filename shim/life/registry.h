@@ -73,7 +73,7 @@ struct leash_conn {
 	uint8_t lists;			/* classes that it may be */
 	uint8_t own_by;			/* where .own_ms comes from */
 	_Atomic uint8_t told;		/* SO_ERROR has said why it ended */
-	_Atomic uint8_t doubled;	/* the watcher has a duplicate of its descriptor, for microseconds */
+	_Atomic uint8_t doubled;	/* the watcher has a duplicate of its descriptor, for microseconds if it may run */
 	uint8_t undecided;		/* nothing was sent: TLS, http or raw TCP, it may be either */
 	uint8_t more;			/* it has leash_conn_more() */
 	uint8_t since_look;		/* the watcher's: it said on the page that this is pending */
@@ -159,9 +159,6 @@ void leash_registry_give(struct leash_conn *conn);
 uint32_t leash_registry_hold(struct leash_conn *conn);
 bool leash_registry_end(struct leash_conn *conn, uint32_t word, enum leash_conn_state why);
 void leash_registry_release(struct leash_conn *conn);
-/** leash_registry_settle() - Before a number of it is closed: wait until the watcher has no duplicate, or
- *  epoll would go on reporting the closed number. Bounded */
-void leash_registry_settle(const struct leash_conn *conn);
 
 /** leash_registry_judge_ended() - Every number of an ended connection asks the engine from now on */
 void leash_registry_judge_ended(void);

@@ -29,6 +29,9 @@
 #define TELL_MAX 64			/* ends that are told of before they are felt, whatever it takes */
 #define TELL_NS (10 * LEASH_MS_NS)	/* and further ones for so long */
 #define LENT_NS (100 * LEASH_MS_NS)	/* what another process should have ended by then is ended by us */
+#define SETTLE_YIELDS 100		/* what a watcher that runs needs is a few of them */
+#define SETTLE_PAUSE_NS 50000
+#define SETTLE_TURNS 20000		/* two seconds, about */
 #define TICKS 5			/* how many of them pass without a look where nothing has changed */
 
 _Atomic(struct leash_watcher *) leash_watcher;
@@ -119,6 +122,20 @@ static void end(struct look *look, struct leash_conn *conn, enum leash_conn_stat
 		untold[look->untold++] = (uint16_t)leash_registry_index(conn);
 	else
 		leash_registry_release(conn);
+}
+
+void leash_watcher_settle(struct leash_conn *conn)
+{
+	const struct timespec pause = {.tv_nsec = SETTLE_PAUSE_NS};
+
+	/* In a forked child that has no watcher yet, the mark is a copy of its parent's. */
+	for (int turn = 0; atomic_load(&conn->doubled) && leash_watcher_at_home() && turn < SETTLE_TURNS; turn++) {
+		if (turn < SETTLE_YIELDS)
+			LEASH_SYS(SYS_sched_yield);
+		else
+			/* Nobody wakes it: it is the time that counts. */
+			LEASH_SYS(SYS_futex, &conn->held, FUTEX_WAIT_PRIVATE, atomic_load(&conn->held), &pause);
+	}
 }
 
 void leash_watcher_use(struct leash_conn *conn, void (*use)(int fd))
@@ -404,6 +421,7 @@ static void inherit(struct leash_conn *conn)
 		conn->lent = conn->board;
 	conn->board = 0;
 	atomic_store(&conn->waits, 0);
+	atomic_store(&conn->doubled, 0);
 	/* A look-up of a thread that is not in this process */
 	if (state >= LEASH_CONN_LOOKUP && !conn->cookie &&
 	    LEASH_SYS(SYS_tgkill, leash_sys_getpid(), thread, 0) == -ESRCH) {

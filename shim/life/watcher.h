@@ -75,6 +75,10 @@ static inline int32_t leash_watcher_pid(void)
 void leash_watcher_end(const struct leash_watcher_rules *rules, struct leash_conn *conn, int fd,
 		       enum leash_conn_state why, int64_t now_ns);
 
+/** leash_watcher_settle() - Before a number of it is closed: wait until the watcher has no duplicate, or epoll
+ *  would go on reporting the closed number. Bounded, by seconds: the watcher may have to wait for a processor */
+void leash_watcher_settle(struct leash_conn *conn);
+
 /** leash_watcher_use() - Do something with the socket of a connection, wherever its numbers are now. Nothing
  *  happens if it is being closed. For the watcher's thread */
 void leash_watcher_use(struct leash_conn *conn, void (*use)(int fd));

@@ -468,6 +468,17 @@ print("bad", bad)
 	[ "$late" -le $((2 * LATE)) ]
 }
 
+@test "a watcher that is held up in the middle of a cut: no closed number is reported by epoll" {
+	command -v strace > /dev/null || skip "needs strace"
+	config "networkTimeout: { request = $LIMIT; };" "limits: { request = 0; };"
+	# Whoever shuts a connection down has another 40 ms until it can go on; the program has the news before.
+	run --separate-stderr run_it --quiet -- sh -c "$(with_name strace -f --seccomp-bpf -o "$BATS_TEST_TMPDIR/trace" \
+		-e trace=shutdown -e inject=shutdown:delay_exit=40000 "$SNIP/time_many" 20 $HOLE 443 100)"
+	echo "$output"
+	[[ "$output" = *"ended 20 late "*" errors 0" ]]
+	[ "$(grep -c shutdown "$BATS_TEST_TMPDIR/trace")" -ge 20 ]
+}
+
 @test "stopped and continued: what is over by then ends at once" {
 	config "networkTimeout: { request = 1000; };"
 	run_it -- "$SNIP/time_wait" read "$PEER" 80 > "$BATS_TEST_TMPDIR/out" 2>&1 &
